@@ -1,3 +1,4 @@
+import { channelsOver, type ConnectChannel, connectChannel } from "../platform/byte_channel.ts";
 import { type Connect, connectPlain } from "../platform/sockets.ts";
 
 let current: Connect = connectPlain;
@@ -9,3 +10,7 @@ export const connect: Connect = (address, opened, node) => current(address, open
 export function setConnect(made: Connect): void {
   current = made;
 }
+
+/** As `connect`, for HTTP. */
+export const connectHttp: ConnectChannel = (address, node) =>
+  current === connectPlain ? connectChannel(address) : channelsOver(current)(address, node);

@@ -3,14 +3,11 @@ import { UserError } from "../base/errors.ts";
 import { maxmemoryRequest } from "../commands/config_set.ts";
 import { MACHINE_RULES, type MachineRules, StateMachine } from "../commands/state_machine.ts";
 import {
-  type DataDirectory,
   FILES_NAME,
-  type Identity,
   openDataDirectory,
   readIdentity,
   saveIdentity,
 } from "../node/log/data_directory.ts";
-import { isSame } from "../node/members/membership.ts";
 import { BUILD_VERSIONS, type BuildVersions } from "../node/members/versions.ts";
 import { Node } from "../node/node.ts";
 import { PeerTransport } from "../node/peers/transport.ts";
@@ -41,18 +38,23 @@ import {
   integer,
   optional,
   port as portFlag,
-  readAddress,
   text,
   toggle,
   UsageError,
   type Values,
 } from "./flags.ts";
+import { knownMembers, movedMembers, othersThan } from "./known_members.ts";
 import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
-import { fileFlags, filesStorage } from "./services/file_flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import {
+  descriptorsWanted,
+  type ServiceDescriptors,
+  shareDescriptors,
+} from "./services/descriptors.ts";
+import { fileFlags, filesStorage, holdsFiles } from "./services/file_flags.ts";
+import { httpFlags, startServices } from "./services/services.ts";
 import {
   openLinks,
   PEER_CONNECTIONS_MAX,
@@ -242,7 +244,7 @@ async function startNode(
   const tls = tlsSettings(values);
   const links = openLinks(tls, logger, (peer) => peer.isNode(id) ? null : `is that of ${peer}`);
   const directory = values.dir || `data/${id}`;
-  const { clientsFitting, httpConnectionsMax } = whatFits(values);
+  const { clientsFitting, descriptors } = whatFits(values, directory);
   const ownDisk = await DenoDisk.open(directory);
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
@@ -399,7 +401,7 @@ async function startNode(
     address: { host, port },
     seeds: [{ host, port }],
     bulkBytesMax: values.bulkBytesMax,
-    connectionsMax: httpConnectionsMax,
+    descriptors,
     copies: values.copies,
     storage: filesStorage(values, {
       nodeId: id,
@@ -409,6 +411,7 @@ async function startNode(
       advertisedHost: clientAddress.host,
     }),
     tls,
+    faults: faults?.tools.faults ?? null,
     logger,
   });
 
@@ -437,36 +440,22 @@ async function startNode(
 
 /**
  * Number of clients for which there are file descriptors, for the node and for its proxy each, and
- * number of connections for HTTP beside them.
+ * what HTTP and files have beside them.
  */
 function whatFits(
   values: NodeValues,
-): { readonly clientsFitting: number; readonly httpConnectionsMax: number } {
+  directory: string,
+): { readonly clientsFitting: number; readonly descriptors: ServiceDescriptors } {
   const hasProxy = values.proxyPort !== undefined;
   const ofProxy = hasProxy ? proxyClientsWanted(values) : 0;
-  const fitting = clientsThatFit(values.clientsMax + ofProxy + httpDescriptorsWanted(values));
-  const { connectionsMax, clientsFitting } = httpShare(values, fitting);
+  const hasStorage = holdsFiles(values, `${directory}/${FILES_NAME}`);
+  const wanted = { http: values, hasStorage };
+  const fitting = clientsThatFit(values.clientsMax + ofProxy + descriptorsWanted(wanted));
+  const { services: descriptors, clientsFitting } = shareDescriptors(wanted, fitting);
   return {
     clientsFitting: hasProxy ? Math.floor(clientsFitting / 2) : clientsFitting,
-    httpConnectionsMax: connectionsMax,
+    descriptors,
   };
-}
-
-function othersThan(
-  id: string,
-  members: ReadonlyMap<string, Address>,
-): ReadonlyMap<string, Address> {
-  return new Map([...members].filter(([member]) => member !== id));
-}
-
-/** The members, with their Raft addresses, in the newest configuration of the directory. */
-function knownMembers(
-  founders: ReadonlyMap<string, Address>,
-  { log, snapshots }: Pick<DataDirectory, "log" | "snapshots">,
-): ReadonlyMap<string, Address> {
-  const newest = log.configurations().at(-1) ?? snapshots.newest();
-  if (newest === undefined || newest === null) return founders;
-  return new Map(newest.configuration.members.map(({ id, raftAddress }) => [id, raftAddress]));
 }
 
 /** @throws {UsageError} when no flag says which cluster an empty directory should belong to */
@@ -482,15 +471,4 @@ function checkFounding({ id, role, peers }: NodeValues): void {
       `Cannot start as ${id}: --peers names only ${[...peers.keys()].join(", ")}`,
     );
   }
-}
-
-/** Members whose addresses in `--peers` differ from those at the founding. */
-function movedMembers(
-  { members }: Identity,
-  peers: ReadonlyMap<string, Address>,
-): ReadonlyMap<string, Address> {
-  return new Map([...peers].filter(([id, address]) => {
-    const known = members.get(id);
-    return known === undefined || !isSame(readAddress(known), address);
-  }));
 }

@@ -23,8 +23,9 @@ import {
   toggle,
   type Values,
 } from "./flags.ts";
+import { descriptorsWanted, shareDescriptors } from "./services/descriptors.ts";
 import { uploadFlags } from "./services/file_flags.ts";
-import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
+import { httpFlags, startServices } from "./services/services.ts";
 import { type Links, openLinks, tlsFlags, tlsSettings } from "./tls.ts";
 
 /** Maximum number of connections for `WAIT`, as a share of the clients for which there is room. */
@@ -133,8 +134,9 @@ export const proxySubcommand = subcommand({
     const logger = stderrLogger("proxy");
     const tls = tlsSettings(values);
     const links = openLinks(tls, logger, (peer) => peer.isProxy ? null : "is not a proxy's");
-    const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
-    const { connectionsMax, clientsFitting } = httpShare(values, fitting);
+    const wanted = { http: values, hasStorage: false };
+    const fitting = clientsThatFit(proxyClientsWanted(values) + descriptorsWanted(wanted));
+    const { services: descriptors, clientsFitting } = shareDescriptors(wanted, fitting);
     const proxy = await startProxy(values, {
       address,
       seeds: nodes,
@@ -147,7 +149,7 @@ export const proxySubcommand = subcommand({
       address,
       seeds: nodes,
       bulkBytesMax,
-      connectionsMax,
+      descriptors,
       copies: values.copies,
       storage: null,
       tls,

@@ -136,7 +136,7 @@ Deno.test("put says in one sentence what it cannot do", REAL, async () => {
           1,
           /Cannot use a name of 1025 bytes, the limit is 1024/,
         ],
-        [["--to", "127.0.0.1:1", file], 1, /Cannot reach the files at 127\.0\.0\.1:1: .*REFUSED/],
+        [["--to", "127.0.0.1:1", file], 1, /Cannot reach the files at 127\.0\.0\.1:1: .*refused/],
       ] as [string[], number, RegExp][]
     ) {
       const answer = await put(...args);

@@ -138,6 +138,7 @@ export function* repair({ files }: CommandContext, args: Arguments): Generator<v
     ["blobs", totals.blobs],
     ["dead", totals.dead],
     ["missing", totals.missing],
+    ["missing-bytes", totals.missingBytes],
     ["missing-of-lost", totals.missingOfLost],
     ["below", totals.below],
     ["lost", totals.lost],

@@ -104,6 +104,9 @@ Deno.test("conditions are judged by the state at the commit", () => {
   assertEquals(one.file("DELETE", "f", "IFVERSION", 3), 0);
 });
 
+/** The reply to the commit of the first file. */
+const FIRST = [1, 1, FILE_TIME_MS, FILE_TIME_MS];
+
 Deno.test("a commit may be repeated, and its blob belongs to nothing else", () => {
   const one = machineOf("n1", "n2");
   assertEquals(one.commit("f", A, "n1,n2", { options: ["IFABSENT"] }), 1);
@@ -114,7 +117,7 @@ Deno.test("a commit may be repeated, and its blob belongs to nothing else", () =
   assertEquals(one.commit("f", A, "n1,n2", { size: 11 }), other);
   assertEquals(one.file("COMMIT", "f", A, 10, B + B, 3, "n1,n2", 0), other);
   // Even after its deadline: it is committed already.
-  assertEquals(one.file("COMMIT", "f", A, 10, A + A, 3, "n1,n2", 1), 1);
+  assertEquals(one.file("COMMIT", "f", A, 10, A + A, 3, "n1,n2", 1), FIRST);
   assertEquals(one.commit("f", B, "n1,n2"), 2);
   assertEquals(
     one.commit("f", A, "n1,n2"),
@@ -128,7 +131,7 @@ Deno.test("a commit after its deadline changes nothing", () => {
   const expired = "-FILEEXPIRED The deadline of the commit has passed, the file was not changed";
   assertEquals(commit(FILE_TIME_MS - 1), expired);
   assertEquals(one.file("STAT", "f"), null);
-  assertEquals(commit(FILE_TIME_MS), 1);
+  assertEquals(commit(FILE_TIME_MS), FIRST);
 });
 
 Deno.test("enough nodes that are up must hold a file before it is visible", () => {
@@ -203,6 +206,7 @@ Deno.test("a copy may go only when all nodes have theirs where it belongs", () =
     blobs: 1,
     dead: 0,
     missing: 0,
+    "missing-bytes": 0,
     "missing-of-lost": 0,
     below: 1,
     lost: 1,
@@ -220,6 +224,7 @@ Deno.test("copies that are missing of lost files are counted apart", () => {
   one.commit("left", B, "n1,n2");
   const counts = () => {
     const status = one.file("REPAIR", "STATUS") as Record<string, number>;
+    assertEquals(status["missing-bytes"], 10 * (status.missing ?? 0));
     return [status.missing, status["missing-of-lost"], status.lost];
   };
   assertEquals(counts(), [2, 0, 0]);
@@ -390,8 +395,8 @@ Deno.test("ONCE commits a file once, and answers the same again", () => {
   const one = machineOf("n1");
   const session = one.run("SESSION", "OPEN") as string;
   const commit = ["FILE", "COMMIT", "f", A, "1", A + A, "1", "n1", "0"];
-  assertEquals(one.run("ONCE", session, "1", ...commit, "IFABSENT"), 1);
-  assertEquals(one.run("ONCE", session, "1", ...commit, "IFABSENT"), 1);
+  assertEquals(one.run("ONCE", session, "1", ...commit, "IFABSENT"), FIRST);
+  assertEquals(one.run("ONCE", session, "1", ...commit, "IFABSENT"), FIRST);
   assertEquals(one.run("ONCE", session, "2", "FILE", "FORGET", "n1"), 1);
   assertEquals(one.run("ONCE", session, "2", "FILE", "FORGET", "n1"), 1);
   assertMatch(

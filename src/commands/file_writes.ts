@@ -36,16 +36,21 @@ export function commit({ files, nowMs }: CommandContext, args: Arguments): Reply
   const request = parseCommit(args);
   const { file, holders, deadlineMs, condition } = request;
   const known = files.findBlob(file.blob);
-  if (known !== undefined) return versionAgain(known, request);
+  if (known !== undefined) return replyAgain(known, request);
   if (deadlineMs !== 0 && nowMs > deadlineMs) throw EXPIRED;
   if (!isMet(condition, files.find(file.name))) return null;
   checkHolders(files, request);
   if (file.size > Number.MAX_SAFE_INTEGER - files.blobBytes) throw TOO_LARGE;
-  return files.commit(file, holders, nowMs);
+  return committed(files.commit(file, holders, nowMs));
 }
 
-/** The version of a file that was committed before, so that a commit may be repeated. */
-function versionAgain(blob: FileBlob, { file }: CommitRequest): Reply {
+/** The reply to a commit: what nobody but the log knows of the file. */
+function committed({ version, createdVersion, createdMs, modifiedMs }: FileRecord): Reply {
+  return [version, createdVersion, createdMs, modifiedMs];
+}
+
+/** The reply of a commit that is repeated. */
+function replyAgain(blob: FileBlob, { file }: CommitRequest): Reply {
   const { name, size, sha256 } = file;
   if (!isLive(blob)) {
     throw new CommandError("FILEBLOB The content of that id was replaced or deleted");
@@ -53,7 +58,7 @@ function versionAgain(blob: FileBlob, { file }: CommitRequest): Reply {
   if (blob.file.name !== name || blob.size !== size || blob.sha256 !== sha256) {
     throw new CommandError("FILEBLOB The id belongs to another file or content");
   }
-  return blob.file.version;
+  return committed(blob.file);
 }
 
 function isMet(condition: FileCondition, file: FileRecord | undefined): boolean {

@@ -1,6 +1,7 @@
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { NodeId } from "../raft/types.ts";
+import type { CutOff } from "./cut_off.ts";
 
 /** The failures that can be injected. Each ends after its duration or by `heal`. */
 export type FaultKind = Fault["kind"];
@@ -129,6 +130,22 @@ export class Faults {
 
   get isPaused(): boolean {
     return this.#active.some(({ fault }) => fault.kind === "pause");
+  }
+
+  /** Whether the node is silent on all its connections. */
+  isSilent(): boolean {
+    return this.isPaused;
+  }
+
+  /**
+   * With whom nothing can be exchanged over a connection, which needs both directions: it is cut off
+   * if one of them is.
+   */
+  get cutOff(): CutOff {
+    const isolated = this.#active.flatMap(({ fault }) => fault.kind === "isolate" ? [fault] : []);
+    const isFromAll = isolated.some(({ peers }) => peers === null);
+    const peers = isolated.flatMap(({ peers }) => peers ?? []);
+    return { isPaused: this.isPaused, peers: isFromAll ? null : [...new Set(peers)] };
   }
 
   /** Whether messages in this direction between the node and the peer are lost. */

@@ -7,28 +7,33 @@ import type {
   Stream,
   StreamHandlers,
 } from "../platform/network.ts";
-import type { Faults } from "./faults.ts";
 
-const REASON = "the node was paused on purpose";
+const REASON = "the node was silent on purpose";
+
+/** Says which connections are silent at the moment. */
+export interface Silence {
+  /** @param remote address of the other side, `host:port` */
+  isSilent(remote: string): boolean;
+  /** Calls `changed` after each change. */
+  watch(changed: () => void): void;
+}
 
 /**
- * Wraps a network. A node that plays dead (`pause`) keeps its connections open and silent, accepts
- * new ones, and neither receives nor sends a byte. The lost bytes leave a hole in each stream. So
- * all streams are closed at the end of the pause, and both sides reconnect.
+ * Wraps a network. A node that plays dead (`pause`), or is cut off from the other side, keeps its
+ * connections open and silent, accepts new ones, and neither receives nor sends a byte. The lost
+ * bytes leave a hole in each stream. So these streams are closed at the end, and both sides
+ * reconnect.
  */
 export class FaultyNetwork implements Network {
   readonly #network: Network;
-  readonly #faults: Faults;
+  readonly #silence: Silence;
   readonly #streams = new Set<FaultyStream>();
 
-  constructor(network: Network, faults: Faults) {
+  constructor(network: Network, silence: Silence) {
     this.#network = network;
-    this.#faults = faults;
-    let wasPaused = faults.isPaused;
-    faults.watch(() => {
-      const isOver = wasPaused && !faults.isPaused;
-      wasPaused = faults.isPaused;
-      if (isOver) { for (const stream of [...this.#streams]) stream.break(); }
+    this.#silence = silence;
+    silence.watch(() => {
+      for (const stream of [...this.#streams]) stream.breakIfOver();
     });
   }
 
@@ -36,7 +41,7 @@ export class FaultyNetwork implements Network {
     return this.#network.listen(address, (inner) => {
       const stream = this.#stream(inner.remote);
       stream.attach(inner);
-      if (!this.#faults.isPaused) onConnection(stream);
+      if (!stream.isSilent) onConnection(stream);
     });
   }
 
@@ -44,12 +49,12 @@ export class FaultyNetwork implements Network {
     const stream = this.#stream(formatAddress(address));
     stream.handle(handlers);
     // A node that plays dead connects to nobody: this stream never opens.
-    if (!this.#faults.isPaused) stream.dial(this.#network, address, node);
+    if (!stream.isSilent) stream.dial(this.#network, address, node);
     return stream;
   }
 
   #stream(remote: string): FaultyStream {
-    const stream = new FaultyStream(remote, this.#faults, () => this.#streams.delete(stream));
+    const stream = new FaultyStream(remote, this.#silence, () => this.#streams.delete(stream));
     this.#streams.add(stream);
     return stream;
   }
@@ -57,16 +62,22 @@ export class FaultyNetwork implements Network {
 
 class FaultyStream implements Stream {
   readonly remote: string;
-  readonly #faults: Faults;
+  readonly #silence: Silence;
   readonly #onEnd: () => void;
+  #wasSilent: boolean;
   #inner: Stream | null = null;
   #handlers: StreamHandlers | null = null;
   #hasEnded = false;
 
-  constructor(remote: string, faults: Faults, onEnd: () => void) {
+  constructor(remote: string, silence: Silence, onEnd: () => void) {
     this.remote = remote;
-    this.#faults = faults;
+    this.#silence = silence;
     this.#onEnd = onEnd;
+    this.#wasSilent = this.isSilent;
+  }
+
+  get isSilent(): boolean {
+    return this.#silence.isSilent(this.remote);
   }
 
   /** Adopts an accepted stream. */
@@ -92,7 +103,7 @@ class FaultyStream implements Stream {
   }
 
   write(data: Uint8Array | string): void {
-    if (!this.#faults.isPaused) this.#inner?.write(data);
+    if (!this.isSilent) this.#inner?.write(data);
   }
 
   close(): void {
@@ -102,15 +113,17 @@ class FaultyStream implements Stream {
     this.#onEnd();
   }
 
-  /** Closes the stream and reports it to both sides. */
-  break(): void {
-    if (this.#hasEnded) return;
+  /** When its silence is over, closes the stream and reports it to both sides. */
+  breakIfOver(): void {
+    const isOver = this.#wasSilent && !this.isSilent;
+    this.#wasSilent = this.isSilent;
+    if (!isOver || this.#hasEnded) return;
     this.close();
     this.#handlers?.onClose(REASON);
   }
 
   #own(): StreamHandlers {
-    const isSilent = () => this.#hasEnded || this.#faults.isPaused;
+    const isSilent = () => this.#hasEnded || this.isSilent;
     return {
       onOpen: () => {
         if (!isSilent()) this.#handlers?.onOpen();

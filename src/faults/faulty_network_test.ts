@@ -130,3 +130,34 @@ Deno.test("a stream that is closed because another one broke is not reported as 
   clock.advance(10);
   assertEquals(events, ["first"]);
 });
+
+Deno.test("only the streams to silent addresses are silent, and only they are closed at the end", async () => {
+  const clock = new ManualClock();
+  const network = new MemoryNetwork(clock);
+  const silent = new Set<string>();
+  let changed = () => {};
+  const faulty = new FaultyNetwork(network, {
+    isSilent: (remote) => silent.has(remote),
+    watch: (watcher) => changed = watcher,
+  });
+  const [cut, kept] = [recorder(), recorder()];
+  const accepted: Stream[] = [];
+  for (const address of [OWN, OTHER]) {
+    await network.listen(address, (stream) => {
+      stream.handle(recorder().handlers);
+      accepted.push(stream);
+    });
+  }
+  faulty.connect(OWN, cut.handlers);
+  faulty.connect(OTHER, kept.handlers);
+  clock.advance(10);
+  silent.add("memory:1");
+  changed();
+  for (const stream of accepted) stream.write(text("hello"));
+  clock.advance(10);
+  assertEquals([cut.events, kept.events], [["open"], ["open", "hello"]]);
+  silent.clear();
+  changed();
+  clock.advance(10);
+  assertEquals([cut.events, kept.events], [["open", "close"], ["open", "hello"]]);
+});

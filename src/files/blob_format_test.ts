@@ -1,9 +1,12 @@
 import { assertEquals } from "@std/assert";
 import {
+  ChecksumTable,
+  CHUNK_BYTES,
   contentBytes,
   decodeFooter,
   encodeFooter,
   fileBytes,
+  firstWrongChunk,
   FOOTER_BYTES,
   isBlobId,
 } from "./blob_format.ts";
@@ -40,4 +43,17 @@ Deno.test("an id is 32 lower-case hexadecimal digits, and nothing that is a path
   for (const id of ["", footer.id.toUpperCase(), `${footer.id}\n`, `../${footer.id.slice(3)}`]) {
     assertEquals(isBlobId(id), false, id);
   }
+});
+
+Deno.test("checksums do not depend on how the content comes", () => {
+  const content = Uint8Array.from({ length: 3 * CHUNK_BYTES + 5 }, (_, at) => (at * 31) % 251);
+  const whole = new ChecksumTable();
+  whole.add(content);
+  for (const step of [1_000, CHUNK_BYTES - 1, CHUNK_BYTES, 2 * CHUNK_BYTES + 1]) {
+    const table = new ChecksumTable();
+    for (let at = 0; at < content.length; at += step) table.add(content.subarray(at, at + step));
+    assertEquals(table.encoded(), whole.encoded());
+    assertEquals(table.digest(), whole.digest());
+  }
+  assertEquals(firstWrongChunk(content, whole.encoded()), -1);
 });

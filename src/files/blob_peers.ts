@@ -1,29 +1,20 @@
 import { parseAddress } from "../base/address.ts";
+import type { ConnectChannel } from "../platform/byte_channel.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type HttpAnswer, type HttpCall, HttpClient } from "../platform/http_client.ts";
 import type { BodySource } from "../platform/http_listener.ts";
-import type { Connect } from "../platform/sockets.ts";
-import type { BlobWriter } from "./blob_store.ts";
-import { ANSWER_BYTES_MAX, CLUSTER_FIELD, errorOfAnswer, peerError } from "./blob_wire.ts";
+import {
+  ANSWER_BYTES_MAX,
+  CLUSTER_FIELD,
+  errorOfAnswer,
+  NODE_FIELD,
+  peerError,
+  SEAL_BYTES,
+} from "./blob_wire.ts";
+import type { BlobPeers, BlobSummary, BlobWriter } from "./blobs.ts";
 import { chunksOf } from "./body_chunks.ts";
 import { FileError } from "./file_error.ts";
 import { encodeCall, type UploadAnswer, type UploadRequest } from "./upload_forwarding.ts";
-
-/**
- * Contents on other nodes. Addresses are `host:port` of their files ports. Nothing is tried twice:
- * that is the caller's business. Failures are `FileError`s: those that the other node tells, and
- * `unavailable` for a node that cannot be reached, breaks off, or stops for 30 s.
- */
-export interface BlobPeers {
-  /** Writes a blob on another node. `finish` resolves with what that node has computed. */
-  push(address: string, id: string, size: number | null): BlobWriter;
-  /** Reads bytes that the other node has verified. Stopping early closes the connection. */
-  pull(address: string, id: string, from: number, to: number): AsyncIterable<Uint8Array>;
-  /** Removes a blob, also one that is being written; it need not be there. */
-  remove(address: string, id: string): Promise<void>;
-  /** Whether a node of this cluster answers there. */
-  ping(address: string): Promise<boolean>;
-}
 
 /** From this size in bytes, a node is asked whether it takes a blob before it is sent. */
 const ASK_BYTES_MIN = 256 * 1024;
@@ -31,27 +22,42 @@ const ASK_BYTES_MIN = 256 * 1024;
 export interface HttpBlobPeersOptions {
   /** The id of this cluster, which may become known later. It goes with each request. */
   readonly clusterId: () => string;
+  /** The id of this node, which goes with each request, too. @default a proxy's: none */
+  readonly node?: string;
+  /** Whether nothing may be exchanged with an address, on purpose. @default never */
+  readonly isCutOff?: (address: string) => boolean;
   readonly clock: Clock;
   /** How connections are made. @default without TLS */
-  readonly connect?: Connect;
+  readonly connect?: ConnectChannel;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
   /** Time in milliseconds in which the other node must take or send something. @default 30 s */
   readonly stalledMs?: number;
+  /** Maximum number of connections that stay open without a request. @default 64 */
+  readonly idleAllMax?: number;
 }
 
-/** `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. */
+/**
+ * `BlobPeers` over HTTP/1.1, with connections that are kept for the next request. Addresses are
+ * `host:port` of files ports. Nothing is tried twice: that is the caller's business. Failures are
+ * `FileError`s: those that the other node tells, and `unavailable` for a node that cannot be
+ * reached, breaks off, or stops for 30 s.
+ */
 export class HttpBlobPeers implements BlobPeers {
   readonly #client: HttpClient;
-  readonly #clusterId: () => string;
+  readonly #headers: () => Readonly<Record<string, string>>;
+  readonly #isCutOff: (address: string) => boolean;
 
-  constructor({ clusterId, ...options }: HttpBlobPeersOptions) {
-    this.#clusterId = clusterId;
+  constructor({ clusterId, node, isCutOff = () => false, ...options }: HttpBlobPeersOptions) {
+    const own = node === undefined ? {} : { [NODE_FIELD]: node };
+    this.#headers = () => ({ [CLUSTER_FIELD]: clusterId(), ...own });
+    this.#isCutOff = isCutOff;
     this.#client = new HttpClient(options);
   }
 
   push(address: string, id: string, size: number | null): BlobWriter {
-    const call = this.#call(address, "PUT", `/blobs/${id}`, size ?? "chunked", {
+    const bytes = size === null ? "chunked" : size + SEAL_BYTES;
+    const call = this.#call(address, "PUT", `/blobs/${id}`, bytes, {
       expectContinue: size === null || size >= ASK_BYTES_MIN,
     });
     return new PushedBlob(address, size, call);
@@ -65,7 +71,7 @@ export class HttpBlobPeers implements BlobPeers {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const call = this.#call(address, "GET", `/blobs/${id}?from=${from}&to=${to}`);
     try {
-      const { status, fields, body } = await call.answer();
+      const { status, fields, body } = await call.answer("lent");
       if (status !== 200) throw errorOfAnswer(status, await textOf(body));
       if (fields.get("content-length") !== String(to - from)) {
         throw new Error("other bytes were answered than asked for");
@@ -89,6 +95,16 @@ export class HttpBlobPeers implements BlobPeers {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  /** What a node says of its repair, not checked yet. @throws {FileError} */
+  async progress(address: string): Promise<unknown> {
+    const text = await settled(address, this.#call(address, "GET", "/progress"));
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw peerError(address, error);
     }
   }
 
@@ -121,6 +137,11 @@ export class HttpBlobPeers implements BlobPeers {
     }
   }
 
+  /** Closes the connections to those with whom nothing may be exchanged any more. */
+  disconnectCutOff(): void {
+    this.#client.disconnect(this.#isCutOff);
+  }
+
   /** Closes all connections; what is under way fails. */
   close(): void {
     this.#client.close();
@@ -135,7 +156,8 @@ export class HttpBlobPeers implements BlobPeers {
   ): HttpCall {
     const address = parseAddress(text);
     if (address === null) throw new FileError("bad-request", `This is not an address: ${text}`);
-    const headers = { [CLUSTER_FIELD]: this.#clusterId() };
+    if (this.#isCutOff(text)) throw peerError(text, new Error("it is cut off on purpose"));
+    const headers = this.#headers();
     return this.#client.call({ address, method, target, headers, body, ...options });
   }
 }
@@ -167,24 +189,25 @@ class PushedBlob implements BlobWriter {
     if (this.#failure !== null || this.#call.hasAnswer) return this.#refused();
     this.#size += chunk.length;
     if (this.#announced !== null && this.#size > this.#announced) return this.#wrongSize();
-    return this.#call.write(chunk)?.then(
+    return this.#call.write(chunk).then(
       () => this.#call.hasAnswer ? this.#refused() : undefined,
       (error) => this.#fail(error),
     );
   }
 
-  async finish(): Promise<{ size: number; sha256: string }> {
+  async finish(sha256: string): Promise<BlobSummary> {
     if (this.#failure !== null) throw this.#failure;
     if (this.#announced !== null && this.#size < this.#announced && !this.#call.hasAnswer) {
       return await this.#wrongSize();
     }
     this.#isFinishing = true;
     try {
-      const { size, sha256 } = JSON.parse(await settled(this.#address, this.#call));
-      if (typeof size !== "number" || !/^[0-9a-f]{64}$/.test(sha256)) {
+      await this.#call.write(Uint8Array.fromHex(sha256));
+      const { size, checksum } = JSON.parse(await settled(this.#address, this.#call));
+      if (typeof size !== "number" || !/^[0-9a-f]{64}$/.test(checksum)) {
         throw new Error("the answer makes no sense");
       }
-      return { size, sha256 };
+      return { size, checksum };
     } catch (error) {
       return this.#fail(error);
     }

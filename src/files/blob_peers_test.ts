@@ -1,18 +1,18 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import {
   codeOf,
   content,
   drain as drainPieces,
   ID,
-  joined,
   MIB,
   PATH,
 } from "../../tests/support/blob_place.ts";
 import { FaultyBlobDisk } from "../../tests/support/faulty_blob_disk.ts";
+import { sha256Of, summaryOf } from "../../tests/support/files/content_sums.ts";
 import { withTemporaryDirectory } from "../../tests/support/temporary_directory.ts";
 import { until } from "../../tests/support/until.ts";
+import { joinBytes } from "../base/bytes.ts";
 import { silentLogger } from "../base/logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import { HttpBlobPeers, type HttpBlobPeersOptions } from "./blob_peers.ts";
@@ -49,7 +49,6 @@ async function withPair(
       address: { host: "127.0.0.1", port: 0 },
       clusterId: "ours",
       store,
-      hasNoFreeDescriptors: () => false,
       clock: systemClock,
       logger: silentLogger,
       ...options,
@@ -68,7 +67,7 @@ async function withPair(
 
 async function fill(writer: BlobWriter, bytes: Uint8Array, step = 65_536) {
   for (let at = 0; at < bytes.length; at += step) await writer.write(bytes.slice(at, at + step));
-  return await writer.finish();
+  return await writer.finish(sha256Of(bytes));
 }
 
 async function put(store: BlobStore, bytes: Uint8Array): Promise<void> {
@@ -90,15 +89,17 @@ function isEmpty(dir: string): boolean {
     0;
 }
 
+/** The sum of a content that nobody looks at. */
+const NO_SHA256 = "0".repeat(64);
+
 Deno.test("blobs of all sizes go to another node and come back, over one connection", async () => {
   await withPair(async ({ address, peers, store }) => {
     for (const size of [0, 1, 65_535, 65_536, 65_537, MIB + 1, 3 * MIB]) {
       for (const announced of [size, null]) {
         for (const step of [10_000, 400_000]) {
           const bytes = content(size);
-          const sha256 = createHash("sha256").update(bytes).digest("hex");
           const sent = await fill(peers.push(address, ID, announced), bytes, step);
-          assertEquals(sent, { size, sha256 });
+          assertEquals(sent, summaryOf(bytes));
           assertEquals(await drain(peers.pull(address, ID, 0, size)), [bytes, null]);
           const half = size >> 1;
           assertEquals(await drain(peers.pull(address, ID, half, size)), [
@@ -146,6 +147,23 @@ Deno.test("many blobs at once all arrive", async () => {
     assertEquals([...store.ids()].sort(), ids);
     await until("idle connections are closed", () => openSockets() <= 16); // no more are kept
   });
+});
+
+Deno.test("contents beyond the limit are refused with a sentence, and a sign of life is not", async () => {
+  await withPair(async ({ address, peers, store }) => {
+    await put(store, content(10));
+    const held = peers.push(address, "e".repeat(32), MIB);
+    await held.ready?.(); // it is asked for its content
+    const other = "f".repeat(32);
+    const error = await assertRejects(() => fill(peers.push(address, other, 10), content(10)));
+    assertMatch((error as FileError).message, /too many transfers/);
+    assertEquals(await drain(peers.pull(address, ID, 0, 1)), [new Uint8Array(0), "unavailable"]);
+    assertEquals(await peers.ping(address), true);
+    await held.abort();
+    await until("there is room again", async () => {
+      return (await drain(peers.pull(address, ID, 0, 1)))[1] === null;
+    });
+  }, { transfersMax: 1 });
 });
 
 Deno.test("another cluster's requests are refused, and leave nothing", async () => {
@@ -198,11 +216,11 @@ Deno.test("a push that is refused early learns why, however much is under way", 
         let written = 0;
         const code = await codeOf(async () => {
           for (; written < 64; written++) await writer.write(piece);
-          await writer.finish();
+          await writer.finish(NO_SHA256);
         });
         assertEquals(code, "insufficient-storage");
         assert(written < 64, "it noticed only at the end");
-        assertEquals(await codeOf(() => writer.finish()), "insufficient-storage");
+        assertEquals(await codeOf(() => writer.finish(NO_SHA256)), "insufficient-storage");
         await writer.abort();
         await until("the blob is gone", () => isEmpty(dir));
       });
@@ -219,7 +237,7 @@ Deno.test("a pusher that gives up or vanishes leaves nothing on the other node",
       await writer.abort();
       await until("the blob is gone", () => isEmpty(dir) && faulty.openFiles === 0);
       assertEquals(await codeOf(() => writer.write(new Uint8Array(1))), "aborted");
-      assertEquals(await codeOf(() => writer.finish()), "aborted");
+      assertEquals(await codeOf(() => writer.finish(NO_SHA256)), "aborted");
     }
   });
 });
@@ -228,7 +246,7 @@ Deno.test("a pusher that sends less than it announced is told so in the end", as
   await withPair(async ({ address, peers, dir }) => {
     const writer = peers.push(address, ID, 10);
     await writer.write(content(9));
-    assertEquals(await codeOf(() => writer.finish()), "bad-request");
+    assertEquals(await codeOf(() => writer.finish(NO_SHA256)), "bad-request");
     const more = peers.push(address, ID, 10);
     assertEquals(await codeOf(() => more.write(content(11))), "bad-request");
     await until("the blob is gone", () => isEmpty(dir));
@@ -249,7 +267,7 @@ Deno.test("a server that vanishes fails pushes and pulls", async () => {
     assertEquals((await drain({ [Symbol.asyncIterator]: () => pull }))[1], "unavailable");
     const code = await codeOf(async () => {
       for (let i = 0; i < 9; i++) await push.write(new Uint8Array(MIB));
-      await push.finish();
+      await push.finish(NO_SHA256);
     });
     assertEquals(code, "unavailable");
     assertEquals(
@@ -316,7 +334,7 @@ Deno.test("a pusher that stops sending is cut, and leaves nothing", async () => 
     await until("the blob is gone", () => isEmpty(dir));
     const code = await codeOf(async () => {
       for (let i = 0; i < 9; i++) await writer.write(new Uint8Array(MIB));
-      await writer.finish();
+      await writer.finish(NO_SHA256);
     });
     assertEquals(code, "unavailable");
   }, { times });
@@ -352,7 +370,7 @@ Deno.test("the other node removes a blob that is being written there", async () 
     assertEquals(isEmpty(dir), true);
     const code = await codeOf(async () => {
       for (let i = 0; i < 9; i++) await writer.write(new Uint8Array(MIB));
-      await writer.finish();
+      await writer.finish(NO_SHA256);
     });
     assertEquals(code, "aborted");
   });
@@ -419,7 +437,7 @@ Deno.test("calls about uploads carry long metadata, and contents, over one conne
     async append(_id, offset, body, checksum) {
       const pieces: Uint8Array[] = [];
       for await (const chunk of chunksOf(body)) pieces.push(chunk);
-      seen.push(offset, joined(pieces), checksum);
+      seen.push(offset, joinBytes(pieces), checksum);
       return state;
     },
     remove: () => Promise.resolve(true),
@@ -451,7 +469,7 @@ Deno.test("calls about uploads carry long metadata, and contents, over one conne
 });
 
 Deno.test("a call may come in pieces of one byte, with the content right behind it", async () => {
-  const whole = joined([encodeCall('{"a":"é"}'), content(10)]);
+  const whole = joinBytes([encodeCall('{"a":"é"}'), content(10)]);
   for (const step of [1, 3, 5, 100]) {
     const pieces = async function* () {
       for (let at = 0; at < whole.length; at += step) yield whole.slice(at, at + step);

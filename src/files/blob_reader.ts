@@ -36,6 +36,8 @@ export class BlobReader {
   readonly #file: BlobFile;
   readonly #load: ReadLoad;
   #page: Uint8Array = new Uint8Array(0);
+  #newer = new Uint8Array(0);
+  #older = new Uint8Array(0);
   #pageAt = -1;
 
   private constructor(file: BlobFile, footer: BlobFooter, load: ReadLoad) {
@@ -64,8 +66,9 @@ export class BlobReader {
   }
 
   /**
-   * The bytes from `from` to before `to`, both within the content. Unless there are many reads, the
-   * next piece is read while the caller has the one before.
+   * The bytes from `from` to before `to`, both within the content, in pieces that are lent until the
+   * next one is asked for. Unless there are many reads, the next piece is read while the caller has
+   * the one before.
    *
    * @throws {BlobCorrupt} after the last byte before the first chunk that is damaged
    */
@@ -119,9 +122,18 @@ export class BlobReader {
     const { id, size } = this.footer;
     const bytes = this.#isCrowded ? SMALL_READ_BYTES : READ_BYTES;
     const end = Math.min(Math.ceil(to / CHUNK_BYTES) * CHUNK_BYTES, size, at + bytes);
-    const piece = new Uint8Array(Math.min(end, pageEnd(at)) - at);
+    const length = Math.min(end, pageEnd(at)) - at;
+    const piece = this.#memory(length);
     await reading(id, () => this.#file.read(piece, at));
     return piece;
+  }
+
+  /** One of two buffers: while the caller has what was read into one, the other is read into. */
+  #memory(length: number): Uint8Array {
+    const last = this.#older;
+    this.#older = this.#newer;
+    this.#newer = last.length >= length ? last : new Uint8Array(length);
+    return this.#newer.subarray(0, length);
   }
 
   /** How many bytes at the start of the piece match their checksums. */

@@ -4,12 +4,13 @@ import { type BlobDisk, type BlobFile, DenoBlobDisk } from "../platform/blob_dis
 import { type Clock, systemClock } from "../platform/clock.ts";
 import { contentBytes, fileBytes, isBlobId } from "./blob_format.ts";
 import { BlobReader } from "./blob_reader.ts";
+import type { BlobWriter } from "./blobs.ts";
 import { BlobCorrupt, FileError } from "./file_error.ts";
 import { Quarantine } from "./quarantine.ts";
 import { SharedSync } from "./shared_sync.ts";
-import { type BlobWriter, StagedBlob, writeError } from "./staged_blob.ts";
+import { StagedBlob, writeError } from "./staged_blob.ts";
 
-export type { BlobWriter } from "./staged_blob.ts";
+export type { BlobWriter } from "./blobs.ts";
 
 export interface BlobStoreOptions {
   /** Gets the folders `blobs`, `staging` and `quarantine`. Nobody else writes there. */
@@ -52,7 +53,11 @@ export class BlobStore {
   readonly #logger: Logger;
   readonly #syncs: SharedSync;
   readonly #quarantined: Quarantine;
-  readonly #ids = new Set<string>();
+  /** By id: which of the files that the blob has had this one is. A repaired one is another. */
+  readonly #ids = new Map<string, number>();
+  #lastFile = 0;
+  /** Blobs whose file is just being moved away. Another one of the same name has to wait. */
+  readonly #leaving = new Set<string>();
   readonly #writing = new Map<string, Writing>();
   /** What others will write to the same disk. */
   readonly #promises: { bytes: number }[] = [];
@@ -119,8 +124,12 @@ export class BlobStore {
 
   async #listIds(prefix: string): Promise<void> {
     for (const { name, kind } of await this.#disk.list(`${BLOBS}/${prefix}`)) {
-      if (kind === "file" && isBlobId(name) && name.startsWith(prefix)) this.#ids.add(name);
+      if (kind === "file" && isBlobId(name) && name.startsWith(prefix)) this.#add(name);
     }
+  }
+
+  #add(id: string): void {
+    this.#ids.set(id, ++this.#lastFile);
   }
 
   /**
@@ -130,7 +139,7 @@ export class BlobStore {
    * there is room.
    * @throws {FileError} `insufficient-storage` when it does not fit beside the reserve and what the
    * running writers have announced; `precondition-failed` when the blob exists; `busy` while it is
-   * being written; `bad-request` for a wrong id or size
+   * being written or moved away; `bad-request` for a wrong id or size
    */
   async create(id: string, size: number | null): Promise<BlobWriter> {
     if (!isBlobId(id)) throw new FileError("bad-request", "This is not the id of a blob");
@@ -139,6 +148,7 @@ export class BlobStore {
     }
     if (this.#ids.has(id)) throw new FileError("precondition-failed", `Blob ${id} exists`);
     if (this.#writing.has(id)) throw new FileError("busy", `Blob ${id} is being written`);
+    if (this.#leaving.has(id)) throw new FileError("busy", `Blob ${id} is being moved away`);
     const bytes = size === null ? 0 : fileBytes(size);
     const writing: Writing = { announcedBytes: 0, writer: null };
     this.#writing.set(id, writing);
@@ -167,7 +177,7 @@ export class BlobStore {
         await this.#inFolders(() => this.#disk.rename(`${STAGING}/${id}`, pathOf(id)));
         isStaged = false;
         await this.#syncs.sync(folderOf(id));
-        this.#ids.add(id);
+        this.#add(id);
         this.#writing.delete(id);
       },
       discard: () => {
@@ -207,7 +217,7 @@ export class BlobStore {
 
   /** Forgets the blobs that are not on the disk any more, and says so. */
   async #loseMissing(): Promise<void> {
-    const missing = new Set(this.#ids);
+    const missing = new Set(this.#ids.keys());
     for (const prefix of PREFIXES) {
       for (const { name } of await this.#disk.list(`${BLOBS}/${prefix}`)) missing.delete(name);
     }
@@ -271,12 +281,12 @@ export class BlobStore {
 
   /** The ids of all blobs, in any order. They may change meanwhile. */
   ids(): Iterable<string> {
-    return this.#ids;
+    return this.#ids.keys();
   }
 
   /**
-   * The bytes from `from` to before `to`, each verified before it is given out. A reader that has
-   * begun goes on when the blob is removed.
+   * The bytes from `from` to before `to`, each verified before it is given out, and lent until the
+   * next is asked for. A reader that has begun goes on when the blob is removed.
    *
    * @throws {BlobCorrupt} after the good bytes before the damage. The blob is then in quarantine.
    * @throws {FileError} `not-found`, or `bad-request` when the range is not within the content
@@ -323,6 +333,7 @@ export class BlobStore {
     if (!this.has(id)) throw new FileError("not-found", `Blob ${id} is not here`);
     this.#readers.set(id, (this.#readers.get(id) ?? 0) + 1);
     this.#load.reads++;
+    const which = this.#ids.get(id);
     let file: BlobFile | null = null;
     let isDamaged = false;
     try {
@@ -330,7 +341,7 @@ export class BlobStore {
       yield* run(await BlobReader.open(id, file, this.#load));
     } catch (error) {
       isDamaged = error instanceof BlobCorrupt;
-      if (error instanceof BlobCorrupt) await this.#quarantine(id, error);
+      if (error instanceof BlobCorrupt) await this.#quarantine(id, which, error);
       throw error;
     } finally {
       file?.close();
@@ -365,16 +376,27 @@ export class BlobStore {
     if (this.#disk.sizeOf(pathOf(id)) === null && this.#ids.delete(id)) this.onLost(id);
   }
 
-  async #quarantine(id: string, reason: BlobCorrupt): Promise<void> {
-    if (!this.#ids.delete(id)) return; // removed meanwhile, or in quarantine already
+  /** @param which the file that was read: a good one may have taken its place meanwhile */
+  async #quarantine(id: string, which: number | undefined, reason: BlobCorrupt): Promise<void> {
+    if (this.#ids.get(id) !== which) return; // removed meanwhile, or in quarantine already
+    this.#ids.delete(id);
     this.#logger.error(reason.message);
     try {
-      await this.#inFolders(() => this.#disk.rename(pathOf(id), `${QUARANTINE}/${id}`));
+      await this.#moveAway(id, `${QUARANTINE}/${id}`);
       await this.#syncs.sync(folderOf(id));
     } catch (error) {
       this.#logger.warn(`cannot put blob ${id} into quarantine: ${errorOf(error).message}`);
     }
     this.onLost(id);
+  }
+
+  async #moveAway(id: string, to: string): Promise<void> {
+    this.#leaving.add(id);
+    try {
+      await this.#inFolders(() => this.#disk.rename(pathOf(id), to));
+    } finally {
+      this.#leaving.delete(id);
+    }
   }
 
   /** Removes damaged blobs that are too old or too many. Call it at the start and now and then. */
@@ -402,18 +424,20 @@ export class BlobStore {
    */
   async remove(id: string): Promise<void> {
     await this.#writing.get(id)?.writer?.abort();
-    if (!this.#ids.delete(id)) return;
+    const which = this.#ids.get(id);
+    if (which === undefined) return;
+    this.#ids.delete(id);
     try {
       if (!this.#readers.has(id)) return this.#disk.remove(pathOf(id));
       // The space of a large file is freed by making it shorter: not under its readers' hands.
       this.#removed.add(id);
-      await this.#inFolders(() => this.#disk.rename(pathOf(id), removedPath(id)));
+      await this.#moveAway(id, removedPath(id));
       if (!this.#readers.has(id) && this.#removed.delete(id)) this.#discard(removedPath(id));
     } catch (error) {
       const { code, message } = errorOf(error) as Error & { code?: string };
       this.#removed.delete(id);
       if (code === "ENOENT") return;
-      this.#ids.add(id);
+      this.#ids.set(id, which);
       throw new FileError("unavailable", `Cannot remove blob ${id}: ${message}`, { cause: error });
     }
   }

@@ -6,17 +6,21 @@ import {
   drain,
   filesOf,
   ID,
-  joined,
   MIB,
   OTHER,
   PATH,
   put,
   withPlace,
 } from "../../tests/support/blob_place.ts";
+import { sha256Of, summaryOf } from "../../tests/support/files/content_sums.ts";
+import { joinBytes } from "../base/bytes.ts";
 import { UserError } from "../base/errors.ts";
 import { fileBytes, FOOTER_BYTES } from "./blob_format.ts";
 import type { BlobStore } from "./blob_store.ts";
 import { BlobCorrupt } from "./file_error.ts";
+
+/** The sum of a content that nobody looks at. */
+const NO_SHA256 = "0".repeat(64);
 
 Deno.test("contents of all sizes about the edges come back, also after a restart", async () => {
   const sizes = [0, 1, 65_535, 65_536, 65_537, MIB - 1, MIB, MIB + 1, 3 * MIB + 70_000];
@@ -28,8 +32,7 @@ Deno.test("contents of all sizes about the edges come back, also after a restart
         const writer = await store.create(ID, announces ? size : null);
         for (let at = 0; at < size; at += 99_999) await writer.write(bytes.slice(at, at + 99_999));
         assertEquals(store.has(ID), false);
-        const sha256 = createHash("sha256").update(bytes).digest("hex");
-        assertEquals(await writer.finish(), { size, sha256 });
+        assertEquals(await writer.finish(sha256Of(bytes)), summaryOf(bytes));
         assertEquals(filesOf(dir), [PATH]);
         assertEquals(Deno.statSync(`${dir}/${PATH}`).size, fileBytes(size));
         await store.close();
@@ -75,11 +78,15 @@ Deno.test("a large blob is read across pages of the table, and synced as it grow
     const size = 257 * MIB;
     const piece = content(MIB);
     const writer = await store.create(ID, null);
-    for (let i = 0; i < 257; i++) await writer.write(piece);
-    await writer.finish();
+    const hash = createHash("sha256");
+    for (let i = 0; i < 257; i++) {
+      hash.update(piece);
+      await writer.write(piece);
+    }
+    await writer.finish(hash.digest("hex"));
     assertEquals(faulty.calls.filter((call) => call.startsWith("syncEarly")).length, 63);
     assertEquals(await drain(store.read(ID, 256 * MIB - 7, 256 * MIB + 7)), [
-      joined([piece.slice(-7), piece.slice(0, 7)]),
+      joinBytes([piece.slice(-7), piece.slice(0, 7)]),
       null,
     ]);
     assertEquals(await store.verify(ID), true);
@@ -175,6 +182,48 @@ Deno.test("files that are cut, grown, empty or another blob's are corrupt", asyn
   }
 });
 
+Deno.test("a reader that finds damage late leaves the copy alone that was repaired meanwhile", async () => {
+  await withPlace(async ({ dir, open }) => {
+    const store = await open();
+    const lost: string[] = [];
+    store.onLost = (id) => void lost.push(id);
+    const bytes = content(4 * MIB);
+    await put(store, bytes);
+    flip(`${dir}/${PATH}`, bytes.length - 1);
+    const late = store.read(ID, 0, bytes.length);
+    await late.next();
+    assertEquals(await store.verify(ID), false);
+    await put(store, bytes);
+    assert((await drain(late))[1] instanceof BlobCorrupt);
+    assertEquals([store.has(ID), await store.verify(ID)], [true, true]);
+    assertEquals([lost, filesOf(dir)], [[ID], [PATH, `quarantine/${ID}`]]);
+    await store.close();
+  });
+});
+
+Deno.test("a blob waits to be written again until its damaged file is in quarantine", async () => {
+  await withPlace(async ({ dir, faulty, open }) => {
+    const store = await open();
+    await put(store, content(100));
+    flip(`${dir}/${PATH}`, 0);
+    const moving = Promise.withResolvers<void>();
+    const gate = Promise.withResolvers<null>();
+    faulty.fault = (call) => {
+      if (call !== "rename") return null;
+      moving.resolve();
+      return gate.promise;
+    };
+    const verified = store.verify(ID);
+    await moving.promise;
+    assertEquals(await codeOf(() => store.create(ID, 100)), "busy");
+    gate.resolve(null);
+    assertEquals(await verified, false);
+    await put(store, content(100));
+    assertEquals([await store.verify(ID), filesOf(dir)], [true, [PATH, `quarantine/${ID}`]]);
+    await store.close();
+  });
+});
+
 Deno.test("a place that cannot be read counts as damage, but a lack of descriptors does not", async () => {
   await withPlace(async ({ faulty, open }) => {
     const store = await open();
@@ -249,7 +298,7 @@ Deno.test("a blob whose file vanished while it was written is refused, and may c
     for (const { name } of [...Deno.readDirSync(dir)]) {
       Deno.removeSync(`${dir}/${name}`, { recursive: true });
     }
-    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    assertEquals(await codeOf(() => writer.finish(NO_SHA256)), "unavailable");
     await put(store, content(100));
     assertEquals(await store.verify(ID), true);
     await store.close();
@@ -262,13 +311,14 @@ Deno.test("readers finish while the blob is removed, and its space goes when the
     const bytes = content(6 * MIB); // large enough to be freed in steps
     await put(store, bytes);
     const readers = [store.read(ID, 0, bytes.length), store.read(ID, 0, bytes.length)];
-    const firsts = await Promise.all(readers.map((reader) => reader.next()));
+    const firsts = (await Promise.all(readers.map((reader) => reader.next())))
+      .map(({ value }) => value?.slice() ?? new Uint8Array(0));
     await store.remove(ID);
     assertEquals([store.has(ID), filesOf(dir)], [false, [`staging/${ID}.removed`]]);
     for (const [i, reader] of readers.entries()) {
       const [rest, error] = await drain(reader);
       assertEquals(error, null);
-      assertEquals(joined([firsts[i]?.value as Uint8Array, rest]), bytes);
+      assertEquals(joinBytes([firsts[i] ?? new Uint8Array(0), rest]), bytes);
     }
     assertEquals([filesOf(dir), faulty.openFiles], [[], 0]);
     await store.close();
@@ -312,7 +362,7 @@ Deno.test("an id is written once, and only ids are names", async () => {
     const store = await open();
     const writer = await store.create(ID, 0);
     assertEquals(await codeOf(() => store.create(ID, 0)), "busy");
-    await writer.finish();
+    await writer.finish(NO_SHA256);
     assertEquals(await codeOf(() => store.create(ID, 0)), "precondition-failed");
     for (const id of ["", "../../../etc/passwd", ID.toUpperCase(), `${ID}0`]) {
       assertEquals(await codeOf(() => store.create(id, 0)), "bad-request");

@@ -2,8 +2,8 @@
 export interface BlobSummary {
   /** In bytes. */
   readonly size: number;
-  /** 64 lower-case hexadecimal digits. */
-  readonly sha256: string;
+  /** Of what it has written: `ChecksumTable.digest`. */
+  readonly checksum: string;
 }
 
 /** Writes one blob, from its first byte to its last. */
@@ -11,13 +11,18 @@ export interface BlobWriter {
   /** Resolves when it is known that the content is wanted. Without it, that is known already. */
   ready?(): Promise<void>;
   /**
-   * Resolves when there is room for the next chunk. The chunk must not change afterwards.
+   * Resolves when there is room for the next chunk. The chunk must not change before.
    *
    * @throws {FileError}
    */
   write(chunk: Uint8Array): Promise<void> | void;
-  /** Makes the blob durable and readable. @throws {FileError} */
-  finish(): Promise<BlobSummary>;
+  /**
+   * Makes the blob durable and readable. The writer compares the checksum with its own.
+   *
+   * @param sha256 of the content, 64 lower-case hexadecimal digits: it is kept with the blob
+   * @throws {FileError}
+   */
+  finish(sha256: string): Promise<BlobSummary>;
   /** Drops what was written. Without effect after `finish` has resolved. */
   abort(): Promise<void>;
 }
@@ -42,7 +47,7 @@ export interface BlobStorage {
   sizeOf(id: string): number | null;
   ids(): Iterable<string>;
   /**
-   * The bytes from `from` to `to - 1`, each chunk verified. If one is corrupt, the blob is moved
+   * The bytes from `from` to `to - 1`, each chunk verified, and lent until the next is asked for. If one is corrupt, the blob is moved
    * aside, so that `has` is false from then on, and the iteration throws.
    */
   read(id: string, from: number, to: number): AsyncIterable<Uint8Array>;
@@ -63,7 +68,11 @@ export interface BlobStorage {
 export interface BlobPeers {
   /** An error of the connection or the holder comes with the next `write` or with `finish`. */
   push(address: string, id: string, size: number | null): BlobWriter;
-  /** @param signal ends the transfer at once, also while it waits for the holder */
+  /**
+   * Each chunk is lent until the next one is asked for.
+   *
+   * @param signal ends the transfer at once, also while it waits for the holder
+   */
   pull(
     address: string,
     id: string,

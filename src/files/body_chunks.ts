@@ -27,7 +27,7 @@ export async function* chunksOf(
   };
   body.on("data", (chunk) => {
     if (isOver) return;
-    queue.push(chunk);
+    queue.push(chunk.slice());
     queuedBytes += chunk.length;
     if (queuedBytes >= QUEUED_BYTES_MAX) body.pause();
     wake();

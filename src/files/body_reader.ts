@@ -1,21 +1,27 @@
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { FileError } from "./file_error.ts";
+import { type Piece, PIECE_BYTES, type PiecePool } from "./pieces.ts";
 
 /** Number of bytes that may wait to be read before the body is paused. */
 const WAITING_BYTES_MAX = 256 * 1024;
-/** Chunks smaller than this are joined, so that a body of single bytes costs little. */
-const JOINED_BYTES = 64 * 1024;
 /** In so much time of waiting for the body, in milliseconds, at least so many bytes must come. */
 const PACE_MS = 30_000;
 const PACE_BYTES = 30 * 1024;
 
-/** Reads a body chunk by chunk, as fast as its reader asks for more. */
+/**
+ * Reads a body piece by piece, as fast as its reader asks for more. What arrives meanwhile is joined,
+ * so that a body of single bytes costs little.
+ */
 export class BodyReader {
   readonly #body: BodySource;
   readonly #clock: Clock;
   readonly #stalledMs: number;
-  #chunks: Uint8Array[] = [];
+  readonly #pool: PiecePool;
+  /** What has arrived: whole pieces, and the memory that is being filled. */
+  readonly #full: Piece[] = [];
+  #filling: Uint8Array | null = null;
+  #filled = 0;
   #waitingBytes = 0;
   /** Time of waiting for the body in milliseconds, and what came, since the last look at its pace. */
   #pacedMs = 0;
@@ -27,8 +33,9 @@ export class BodyReader {
   #wake: () => void = () => {};
 
   /** @param stalledMs time in milliseconds without any byte after which the body has failed */
-  constructor(body: BodySource, clock: Clock, stalledMs: number) {
+  constructor(body: BodySource, pool: PiecePool, clock: Clock, stalledMs: number) {
     this.#body = body;
+    this.#pool = pool;
     this.#clock = clock;
     this.#stalledMs = stalledMs;
     body.on("end", () => {
@@ -39,8 +46,8 @@ export class BodyReader {
     body.on("close", () => this.#break());
   }
 
-  /** The next bytes; `null` at the end. @throws {FileError} `aborted` if the body breaks off */
-  async next(): Promise<Uint8Array | null> {
+  /** The next bytes, to be released; `null` at the end. @throws {FileError} `aborted` if the body breaks off */
+  async next(): Promise<Piece | null> {
     for (;;) {
       if (this.#waitingBytes > 0) return this.#take();
       if (this.#isEnded) return null;
@@ -79,7 +86,9 @@ export class BodyReader {
   /** Reads nothing any more. */
   stop(): void {
     this.#isStopped = true;
-    this.#chunks = [];
+    for (const piece of this.#full.splice(0)) piece.release();
+    if (this.#filling !== null) this.#pool.give(this.#filling);
+    this.#filling = null;
     this.#waitingBytes = 0;
     if (this.#isEnded) return;
     this.#failure ??= new FileError("aborted", "The upload was given up.");
@@ -97,7 +106,14 @@ export class BodyReader {
 
   #receive(chunk: Uint8Array): void {
     if (this.#isStopped) return;
-    this.#chunks.push(chunk);
+    for (let at = 0; at < chunk.length;) {
+      this.#filling ??= this.#pool.take();
+      const part = chunk.subarray(at, at + PIECE_BYTES - this.#filled);
+      this.#filling.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === PIECE_BYTES) this.#full.push(this.#takeFilled(this.#filling));
+    }
     this.#pacedBytes += chunk.length;
     this.#waitingBytes += chunk.length;
     if (this.#waitingBytes >= WAITING_BYTES_MAX) this.#body.pause();
@@ -110,25 +126,17 @@ export class BodyReader {
     this.#wake();
   }
 
-  #take(): Uint8Array {
-    let count = 0;
-    let bytes = 0;
-    for (const { length } of this.#chunks) {
-      if (count > 0 && bytes + length > JOINED_BYTES) break;
-      bytes += length;
-      count++;
-    }
-    const taken = this.#chunks.splice(0, count);
-    this.#waitingBytes -= bytes;
-    const [first] = taken;
-    if (taken.length === 1 && first !== undefined) return first;
-    const joined = new Uint8Array(bytes);
-    let at = 0;
-    for (const chunk of taken) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    return joined;
+  #take(): Piece {
+    const piece = this.#full.shift() ?? this.#takeFilled(this.#filling ?? this.#pool.take());
+    this.#waitingBytes -= piece.bytes.length;
+    return piece;
+  }
+
+  #takeFilled(memory: Uint8Array): Piece {
+    const piece = this.#pool.piece(memory, this.#filled);
+    this.#filling = null;
+    this.#filled = 0;
+    return piece;
   }
 
   /** Resolves when something has arrived, when nothing has for too long, or to look at the pace. */

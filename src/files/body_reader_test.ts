@@ -3,6 +3,7 @@ import { Holders } from "../../tests/support/files/holders.ts";
 import type { BodySource } from "../platform/http_listener.ts";
 import { BodyReader } from "./body_reader.ts";
 import { FileError } from "./file_error.ts";
+import { PiecePool } from "./pieces.ts";
 
 /** A body that a test sends by hand. */
 class HandBody implements BodySource {
@@ -35,7 +36,7 @@ class HandBody implements BodySource {
 function open() {
   const holders = new Holders(0);
   const body = new HandBody();
-  return { holders, body, reader: new BodyReader(body, holders.clock, 1_000) };
+  return { holders, body, reader: new BodyReader(body, new PiecePool(), holders.clock, 1_000) };
 }
 
 Deno.test("nothing is taken before it is asked for", async () => {
@@ -44,7 +45,7 @@ Deno.test("nothing is taken before it is asked for", async () => {
   const next = reader.next();
   assertEquals([body.hears("data"), body.isFlowing], [true, true]);
   body.emit("data", Uint8Array.of(1, 2));
-  assertEquals(await holders.result(next), Uint8Array.of(1, 2));
+  assertEquals((await holders.result(next))?.bytes, Uint8Array.of(1, 2));
 });
 
 Deno.test("what waits to be read is bounded, and then flows again", async () => {
@@ -56,21 +57,32 @@ Deno.test("what waits to be read is bounded, and then flows again", async () => 
     sent += 10_000;
   }
   assert(sent >= 256 * 1024 && sent < 300 * 1024);
-  let read = (await holders.result(next))?.length ?? 0;
-  while (read < sent) read += (await holders.result(reader.next()))?.length ?? 0;
+  let read = (await holders.result(next))?.bytes.length ?? 0;
+  while (read < sent) read += (await holders.result(reader.next()))?.bytes.length ?? 0;
   assertEquals([read, body.isFlowing], [sent, false]);
   reader.next();
   assertEquals(body.isFlowing, true);
 });
 
-Deno.test("many small chunks are joined, and large ones are not copied", async () => {
+Deno.test("many small chunks are joined, and the memory of large ones is used again", async () => {
   const { holders, body, reader } = open();
   const first = reader.next();
   for (let byte = 0; byte < 100; byte++) body.emit("data", Uint8Array.of(byte));
-  assertEquals(await holders.result(first), Uint8Array.from({ length: 100 }, (_, at) => at));
-  const large = new Uint8Array(100_000);
-  body.emit("data", large);
-  assert(await holders.result(reader.next()) === large);
+  assertEquals(
+    (await holders.result(first))?.bytes,
+    Uint8Array.from({ length: 100 }, (_, at) => at),
+  );
+  body.emit("data", new Uint8Array(100_000));
+  const large = await holders.result(reader.next());
+  assertEquals(large?.bytes, new Uint8Array(100_000));
+  large?.retain();
+  large?.release();
+  body.emit("data", new Uint8Array(100_000));
+  const other = await holders.result(reader.next());
+  assert(other?.bytes.buffer !== large?.bytes.buffer); // it is still in use
+  large?.release();
+  body.emit("data", new Uint8Array(100_000));
+  assert((await holders.result(reader.next()))?.bytes.buffer === large?.bytes.buffer);
 });
 
 Deno.test("what has arrived before the end is read, then comes the end", async () => {
@@ -79,7 +91,7 @@ Deno.test("what has arrived before the end is read, then comes the end", async (
   body.emit("data", Uint8Array.of(1));
   body.emit("end");
   body.emit("close");
-  assertEquals(await holders.result(next), Uint8Array.of(1));
+  assertEquals((await holders.result(next))?.bytes, Uint8Array.of(1));
   assertEquals(await holders.result(reader.next()), null);
   assertEquals(await holders.result(reader.next()), null);
 });

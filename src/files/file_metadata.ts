@@ -112,6 +112,8 @@ export interface RepairStatus {
   readonly dead: number;
   /** Copies that are missing. */
   readonly missing: number;
+  /** Their sizes together, in bytes; 0 if an older node has answered. */
+  readonly missingBytes: number;
   /** Files with fewer copies than they should have. */
   readonly below: number;
   /** Files without any holder that is up. */
@@ -125,6 +127,12 @@ export interface RepairStatus {
 }
 
 export type Condition = { readonly ifVersion: number } | "absent" | "present";
+
+/** What a commit has made of a file. */
+export type CommittedFile = Pick<
+  FileRecord,
+  "version" | "createdVersion" | "createdMs" | "modifiedMs"
+>;
 
 /** What makes a blob visible under a name. */
 export interface FileCommit {
@@ -249,6 +257,7 @@ export class FileMetadata {
         blobs: fields.count("blobs"),
         dead: fields.count("dead"),
         missing: fields.count("missing"),
+        missingBytes: fields.has("missing-bytes") ? fields.count("missing-bytes") : 0,
         below: fields.count("below"),
         lost: fields.count("lost"),
         surplus: fields.count("surplus"),
@@ -263,9 +272,9 @@ export class FileMetadata {
   /**
    * Makes a blob visible. The same commit again has the same result.
    *
-   * @returns the version; `null` if the condition does not hold
+   * @returns `null` if the condition does not hold
    */
-  commit(commit: FileCommit): Promise<number | null> {
+  commit(commit: FileCommit): Promise<CommittedFile | null> {
     const { name, blob, size, sha256, copies, holders, deadlineMs, type, owner, tags } = commit;
     const args = [
       "COMMIT",
@@ -281,7 +290,7 @@ export class FileMetadata {
       ...(Object.keys(tags).length === 0 ? [] : ["TAGS", utf8(JSON.stringify(tags))]),
       ...conditionArguments(commit.condition),
     ];
-    return this.#write(args, (reply) => reply === null ? null : countIn(reply));
+    return this.#write(args, (reply) => reply === null ? null : committedIn(reply));
   }
 
   /** @returns whether there was such a file. @throws {FileError} `precondition-failed` */
@@ -464,5 +473,15 @@ function blobIn(reply: Reply): BlobState | null {
     size: countIn(size),
     sha256: textIn(sha256),
     holders: textsIn(holders),
+  };
+}
+
+function committedIn(reply: Reply): CommittedFile {
+  const [version, createdVersion, createdMs, modifiedMs] = itemsIn(reply);
+  return {
+    version: countIn(version),
+    createdVersion: countIn(createdVersion),
+    createdMs: countIn(createdMs),
+    modifiedMs: countIn(modifiedMs),
   };
 }

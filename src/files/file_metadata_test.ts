@@ -59,11 +59,11 @@ for (const protocol of [2, 3] as const) {
     const metadata = await withNodes(protocol);
     assertEquals(await metadata.stat(COMMIT.name), null);
     assertEquals(await metadata.where(COMMIT.name), null);
-    const version = await metadata.commit(COMMIT);
-    assertEquals(version, 1);
-    assertEquals(await metadata.commit(COMMIT), 1, "a commit may be repeated");
+    const committed = { version: 1, createdVersion: 1, createdMs: 1_000, modifiedMs: 1_000 };
+    assertEquals(await metadata.commit(COMMIT), committed);
+    assertEquals(await metadata.commit(COMMIT), committed, "a commit may be repeated");
     const { deadlineMs: _, condition: __, ...data } = COMMIT;
-    const record = { ...data, version: 1, createdVersion: 1, createdMs: 1_000, modifiedMs: 1_000 };
+    const record = { ...data, ...committed };
     assertEquals(await metadata.stat(COMMIT.name), record);
     assertEquals(await metadata.list({ prefix: "Bj", contains: "jóga", count: 5, by: "size" }), {
       files: [record],
@@ -131,9 +131,10 @@ Deno.test("conditions reach the log", async () => {
   const metadata = await withNodes(2);
   const next = { ...COMMIT, blob: "1".repeat(32) };
   assertEquals(await metadata.commit({ ...COMMIT, condition: "present" }), null);
-  assertEquals(await metadata.commit({ ...COMMIT, condition: "absent" }), 1);
+  assertEquals((await metadata.commit({ ...COMMIT, condition: "absent" }))?.version, 1);
   assertEquals(await metadata.commit({ ...next, condition: { ifVersion: 2 } }), null);
-  assertEquals(await metadata.commit({ ...next, condition: { ifVersion: 1 } }), 2);
+  const replaced = await metadata.commit({ ...next, condition: { ifVersion: 1 } });
+  assertEquals([replaced?.version, replaced?.createdVersion], [2, 1]);
   const error = await assertRejects(() => metadata.delete(COMMIT.name, { ifVersion: 1 }));
   assertEquals((error as FileError).code, "precondition-failed");
 });

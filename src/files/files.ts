@@ -17,11 +17,13 @@ import {
 import { Healer, type HealerStatus, type OwnNode } from "./healer.ts";
 import type { HealerLimits } from "./healer_limits.ts";
 import { LayoutCache } from "./layout.ts";
+import { type NodeProgress, progressIn, ProgressQuestions } from "./node_progress.ts";
 import { checkName, type PutOptions } from "./put_options.ts";
 import { Reports } from "./reports.ts";
 import type { ScrubPlace } from "./scrubber.ts";
 import { SongTagger } from "./song_tagger.ts";
 import { isSong } from "./song_tags.ts";
+import { Turns } from "./turns.ts";
 import { UPLOAD_LIMITS, type UploadLimits } from "./upload_limits.ts";
 import { Uploads } from "./uploads.ts";
 
@@ -34,6 +36,7 @@ export type {
   ListQuery,
   RepairStatus,
 } from "./file_metadata.ts";
+export type { NodeProgress } from "./node_progress.ts";
 export type { PutOptions } from "./put_options.ts";
 
 /** All that can be done with files. Errors are `FileError`s. */
@@ -60,6 +63,8 @@ export interface FilesService {
   where(name: string): Promise<FilePlace | null>;
   nodes(): Promise<FileNodes>;
   repair(): Promise<RepairStatus>;
+  /** What the nodes do to repair: those that answer within a second, in the order of their ids. */
+  progress(): Promise<readonly NodeProgress[]>;
 }
 
 /** What a node has and a proxy has not: a disk for contents. */
@@ -84,9 +89,17 @@ export interface FilesOptions {
   readonly storage: FilesStorage | null;
   /** Number of copies of a file for which none is given. @default 3 */
   readonly copies?: number;
+  /**
+   * Asks the node at an address what it does to repair: `healing` of its files service.
+   *
+   * @default nobody is asked
+   */
+  readonly progressAt?: (address: string) => Promise<unknown>;
   /** @default random */
   readonly newBlobId?: () => string;
   readonly uploadLimits?: Partial<UploadLimits>;
+  /** Maximum number of reads at the same time, beside those that repair. @default Infinity */
+  readonly readsMax?: number;
   /** Time in milliseconds after which a holder that sends nothing is given up. @default 10,000 */
   readonly readStalledMs?: number;
 }
@@ -97,9 +110,11 @@ export class Files implements FilesService {
   readonly #metadata: FileMetadata;
   readonly #uploads: Uploads;
   readonly #downloads: Downloads;
+  readonly #readTurns: Turns;
   readonly #healer: Healer | null;
   readonly #layout: LayoutCache;
   readonly #newBlobId: () => string;
+  readonly #progress: ProgressQuestions;
 
   constructor(options: FilesOptions) {
     const { send, peers, clock, logger, storage, copies = 3, newBlobId = randomBlobId } = options;
@@ -122,7 +137,14 @@ export class Files implements FilesService {
       this.#healer?.wake();
     };
     if (local !== null) local.onLost = onLost; // also when it is another node that reads
-    const { readStalledMs } = options;
+    this.#progress = new ProgressQuestions(options.progressAt ?? (() => Promise.resolve()), clock);
+    const { readStalledMs, readsMax = Infinity } = options;
+    this.#readTurns = new Turns({
+      countMax: readsMax,
+      waitMs: UPLOAD_LIMITS.turnMs,
+      what: "reads",
+      clock,
+    });
     this.#downloads = new Downloads({
       ...shared,
       onLost,
@@ -169,17 +191,29 @@ export class Files implements FilesService {
   put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
     const { type } = options;
     const { clock, logger } = this.#options;
-    const tagger = isSong(type) ? new SongTagger({ type, files: this, clock, logger }) : null;
+    const tagger = isSong(type)
+      ? new SongTagger({
+        type,
+        files: { put: (...cover) => this.#uploads.putWithin(...cover) },
+        clock,
+        logger,
+      })
+      : null;
     return this.#uploads.put(name, body, tagger === null ? options : { ...options, tagger });
   }
 
-  read(
+  async *read(
     record: FileRecord,
     from: number,
     to: number,
     signal?: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
-    return this.#downloads.read(record, from, to, { signal });
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const end = await this.#readTurns.take();
+    try {
+      yield* this.#downloads.read(record, from, to, { signal });
+    } finally {
+      end();
+    }
   }
 
   async delete(name: string, condition: { readonly ifVersion?: number }): Promise<boolean> {
@@ -208,6 +242,11 @@ export class Files implements FilesService {
     throw new FileError("not-found", `Node ${node} has no part in files.`);
   }
 
+  /** The id of the node with this files port, as of the last look at the layout; `null`: unknown. */
+  nodeAt(address: string): string | null {
+    return this.#layout.nodeAt(address);
+  }
+
   /** Any node that takes files. @throws {FileError} `unavailable` when there is none */
   async anyNode(): Promise<string> {
     const nodes = (await this.#layout.get()).candidates(this.#newBlobId());
@@ -218,6 +257,16 @@ export class Files implements FilesService {
 
   repair(): Promise<RepairStatus> {
     return this.#metadata.repair();
+  }
+
+  async progress(): Promise<readonly NodeProgress[]> {
+    const own = this.#options.storage?.node.id;
+    const { nodes } = (await this.#layout.get()).nodes;
+    const answers = await Promise.all(nodes.map(({ id, address, state }) => {
+      if (id === own) return progressIn(id, this.healing);
+      return state === "out" ? null : this.#progress.ask(id, address);
+    }));
+    return answers.flatMap((answer) => answer ?? []);
   }
 }
 

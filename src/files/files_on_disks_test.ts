@@ -34,7 +34,6 @@ class DiskNode {
       store,
       clusterId: CLUSTER,
       address: { host: "127.0.0.1", port: 0 },
-      hasNoFreeDescriptors: () => false,
       clock,
       logger,
     });

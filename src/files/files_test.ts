@@ -3,7 +3,10 @@ import { FilesNode, startProxy } from "../../tests/support/files/files_node.ts";
 import { FilesWorld } from "../../tests/support/files/files_world.ts";
 import { Holders } from "../../tests/support/files/holders.ts";
 import { SimBody } from "../../tests/support/files/sim_body.ts";
+import { until } from "../../tests/support/until.ts";
+import { mp3 } from "../../tests/support/web/mp3.ts";
 import { silentLogger } from "../base/logger.ts";
+import { systemClock } from "../platform/clock.ts";
 import { FileError } from "./file_error.ts";
 import { Files } from "./files.ts";
 
@@ -141,6 +144,80 @@ Deno.test("the tags that a content has are found in its beginning, and given one
   assertEquals(seen, [[...CONTENT.slice(0, 1_000)], 3_000]);
   assertEquals(record.tags, { title: "given", year: 1999 });
   assertEquals((await resultIn(world, proxy.stat("a")))?.tags, record.tags);
+});
+
+Deno.test("a song has its cover when there is no place for another upload", async () => {
+  const holders = new Holders(3);
+  const files = new Files({
+    send: (args) => Promise.resolve(holders.world.execute(args)),
+    peers: holders,
+    clock: systemClock, // tags are read in real time
+    logger: silentLogger,
+    storage: null,
+    uploadLimits: { uploadsMax: 1, turnMs: 1 },
+  });
+  const song = mp3({ cover: { type: "image/png", bytes: Uint8Array.from([1, 2, 3]) } });
+  const options = { size: song.length, type: "audio/mpeg" };
+  const names: unknown[] = [];
+  files.put("a song", new SimBody(holders.world, song), options).then(
+    ({ name, tags }) => names.push(name, `.covers/${tags.cover}`),
+    (error) => names.push(error),
+  );
+  await until("it is stored", async () => {
+    await holders.runFor(1);
+    return names.length > 0;
+  });
+  assertEquals(names, (await files.list({ reverse: true })).files.map(({ name }) => name));
+  await files.stop();
+});
+
+Deno.test("one read too many is refused, and the next one is not", async () => {
+  const holders = new Holders(3);
+  const files = new Files({
+    send: (args) => Promise.resolve(holders.world.execute(args)),
+    peers: holders,
+    clock: holders.clock,
+    logger: silentLogger,
+    storage: null,
+    readsMax: 1,
+  });
+  const body = new SimBody(holders.world, CONTENT);
+  const record = await holders.result(files.put("a", body, { size: 3_000, type: "" }));
+  const first = files.read(record, 0, 3_000)[Symbol.asyncIterator]();
+  await holders.result(first.next());
+  assertEquals(await holders.failure(readAll(files.read(record, 0, 1))), "busy");
+  await holders.result(first.return?.() ?? Promise.resolve());
+  assertEquals((await holders.result(readAll(files.read(record, 0, 1)))).length, 1);
+});
+
+Deno.test("what each node does to repair is known everywhere, but of silent nodes", async () => {
+  const world = await cluster(3);
+  const asked: string[] = [];
+  const proxy = new Files({
+    send: (args) => Promise.resolve(world.execute(args)) as never,
+    peers: new Holders(0),
+    clock: systemClock,
+    logger: silentLogger,
+    storage: null,
+    progressAt(address) {
+      asked.push(address);
+      const node = [...world.nodes.values()].find((one) => one.address === address);
+      return node?.id === "n2" ? Promise.reject(new Error("silent")) : Promise.resolve(
+        node?.files?.healing,
+      );
+    },
+  });
+  const put = startProxy(world).put("a", new SimBody(world, CONTENT), { size: null, type: "" });
+  await resultIn(world, put);
+  world.nodes.get("n3")?.kill();
+  world.execute(["FILE", "OUT", "n3"]);
+  await world.run(world.scheduler.nowMs + 20_000);
+  const progress = await proxy.progress();
+  assertEquals(progress.map(({ node }) => node), ["n1"]);
+  assertEquals(asked.length, 2); // nobody asks one that is out
+  assertEquals(progress[0]?.scrub.total, 1);
+  const own = world.nodes.get("n1")?.files;
+  assertEquals((await resultIn(world, own?.progress() ?? Promise.reject())).length, 1);
 });
 
 Deno.test("a node that has just come has an address, and an unknown one is not found", async () => {

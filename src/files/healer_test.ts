@@ -169,8 +169,10 @@ Deno.test("repair is limited in rate and in number", async () => {
   slow.healer.start();
   await slow.runFor(5_000);
   const { pulls } = slow.healer.status;
-  assert(pulls.running <= 2 && pulls.bytesDone >= 3_000 && pulls.bytesDone <= 7_500);
+  assert(pulls.blobs.length <= 2 && pulls.bytesDone >= 3_000 && pulls.bytesDone <= 7_500);
   assertEquals(pulls.bytesLeft + pulls.bytesDone, 10 * SIZE);
+  assertEquals(pulls.left + pulls.blobsDone, 10);
+  assert(pulls.bytesPerSecond > 1_000 && pulls.bytesPerSecond <= 3_000, `${pulls.bytesPerSecond}`);
   bench.healer.start();
   await bench.runFor(5_000);
   assertEquals(bench.healer.status.pulls.blobsDone, 40);
@@ -182,7 +184,7 @@ Deno.test("stopping in the middle of a transfer leaves nothing, and a restart go
   bench.commit(blob, ["n2", "n3"]);
   bench.healer.start();
   await bench.runFor(3_500);
-  assertEquals(bench.healer.status.pulls.running, 1);
+  assertEquals(bench.healer.status.pulls.blobs.length, 1);
   const before = bench.holders.clock.monotonicMs();
   await bench.holders.result(bench.healer.stop());
   assert(bench.holders.clock.monotonicMs() - before < 10);

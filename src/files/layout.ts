@@ -57,6 +57,11 @@ export class LayoutCache {
     }
   }
 
+  /** The id of the node with this address of its files port, as far as it is known. */
+  nodeAt(address: string): string | null {
+    return this.#layout?.nodes.nodes.find((node) => node.address === address)?.id ?? null;
+  }
+
   /** Asks the cluster. @throws {FileError} */
   refresh(): Promise<Layout> {
     return this.#reading ??= this.#read().finally(() => this.#reading = null);

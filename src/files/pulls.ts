@@ -6,6 +6,7 @@ import type { BlobStorage, BlobWriter } from "./blobs.ts";
 import type { Downloads } from "./download.ts";
 import { FileError } from "./file_error.ts";
 import type { WorkItem } from "./file_metadata.ts";
+import { Rate } from "./rate.ts";
 import type { Reports } from "./reports.ts";
 import { TokenBucket } from "./token_bucket.ts";
 import { checkSignal } from "./waits.ts";
@@ -34,9 +35,18 @@ export interface PullsOptions {
 
 /** What is being fetched. Sizes are in bytes. */
 export interface PullStatus {
-  readonly running: number;
-  readonly waiting: number;
+  /** Those that are being fetched, with what has come of them. */
+  readonly blobs: readonly {
+    readonly blob: string;
+    readonly size: number;
+    readonly bytes: number;
+  }[];
+  /** Number of copies to be fetched, with those that are. At most some 10,000 are known. */
+  readonly left: number;
   readonly bytesLeft: number;
+  /** Over the last seconds, and at most. */
+  readonly bytesPerSecond: number;
+  readonly bytesPerSecondMax: number;
   /** Since the start of the process. */
   readonly blobsDone: number;
   readonly bytesDone: number;
@@ -52,6 +62,7 @@ interface Retry {
 export class Pulls {
   readonly #options: PullsOptions;
   readonly #bucket: TokenBucket;
+  readonly #rate: Rate;
   readonly #waiting = new Map<string, WorkItem>();
   readonly #running = new Map<string, { item: WorkItem; bytes: number; done: Promise<void> }>();
   readonly #retries = new Map<string, Retry>();
@@ -66,6 +77,7 @@ export class Pulls {
   constructor(options: PullsOptions) {
     this.#options = options;
     this.#bucket = new TokenBucket(options.clock, options.bytesPerSecond);
+    this.#rate = new Rate(options.clock);
   }
 
   get status(): PullStatus {
@@ -73,9 +85,13 @@ export class Pulls {
     for (const { size } of this.#waiting.values()) bytesLeft += size;
     for (const { item, bytes } of this.#running.values()) bytesLeft += item.size - bytes;
     return {
-      running: this.#running.size,
-      waiting: this.#waiting.size,
+      blobs: [...this.#running.values()].map(({ item: { blob, size }, bytes }) => (
+        { blob, size, bytes }
+      )),
+      left: this.#running.size + this.#waiting.size,
       bytesLeft,
+      bytesPerSecond: this.#rate.perSecond,
+      bytesPerSecondMax: this.#options.bytesPerSecond,
       blobsDone: this.#blobsDone,
       bytesDone: this.#bytesDone,
       failures: this.#failures,
@@ -123,6 +139,7 @@ export class Pulls {
       running.done = this.#pull(item, signal, (bytes) => {
         running.bytes += bytes;
         this.#bytesDone += bytes;
+        this.#rate.add(bytes);
       }).finally(() => {
         this.#running.delete(blob);
         if (this.#waiting.size > 0) this.#runNext();
@@ -193,8 +210,10 @@ export class Pulls {
     const { local, downloads } = this.#options;
     const { blob, size, sha256 } = item;
     const writer: BlobWriter = await local.create(blob, size);
+    const hash = createHash("sha256");
     try {
       for await (const chunk of downloads.read(item, 0, size, { signal, avoidsOwn: true })) {
+        hash.update(chunk);
         await writer.write(chunk);
         count(chunk.length);
         await this.#bucket.take(chunk.length, signal);
@@ -205,9 +224,8 @@ export class Pulls {
       await writer.abort();
       throw error;
     }
-    const summary = await writer.finish();
-    if (summary.size === size && summary.sha256 === sha256) return;
-    await local.remove(blob);
+    if (hash.digest("hex") === sha256) return void await writer.finish(sha256);
+    await writer.abort();
     throw new FileError("checksum-mismatch", "the other node has sent other bytes");
   }
 

@@ -1,8 +1,7 @@
+import { FILE_COPIES_MAX } from "../store/file_rules.ts";
 import { FileError } from "./file_error.ts";
 import type { Condition, FileRecord, Tags } from "./file_metadata.ts";
 
-/** Maximum number of copies of a file. */
-export const COPIES_MAX = 16;
 /** In bytes, as the limits below. */
 const NAME_BYTES_MAX = 1_024;
 const TYPE_BYTES_MAX = 255;
@@ -65,8 +64,8 @@ export function checkPut(name: string, options: PutOptions): void {
   }
   if (bytesOf(owner) > OWNER_BYTES_MAX) throw tooLong("owner", OWNER_BYTES_MAX);
   if (bytesOf(JSON.stringify(tags)) > TAGS_BYTES_MAX) throw tooLong("tags", TAGS_BYTES_MAX);
-  if (!Number.isInteger(copies) || copies < 1 || copies > COPIES_MAX) {
-    throw new FileError("bad-request", `A file has 1 to ${COPIES_MAX} copies.`);
+  if (!Number.isInteger(copies) || copies < 1 || copies > FILE_COPIES_MAX) {
+    throw new FileError("bad-request", `A file has 1 to ${FILE_COPIES_MAX} copies.`);
   }
   if (attempt !== undefined && !/^[0-9a-f]{32}$/.test(attempt)) {
     throw new FileError("bad-request", "An attempt's id has 32 hexadecimal digits.");

@@ -83,6 +83,10 @@ export class Fields {
     this.#values = values;
   }
 
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
   value(name: string): Reply {
     const value = this.#values.get(name);
     if (value === undefined) throw new UnexpectedReply(`Cannot read a reply: ${name} is missing`);

@@ -4,6 +4,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { BlobStorage } from "./blobs.ts";
 import type { HealerLimits } from "./healer_limits.ts";
 import { Loop } from "./loop.ts";
+import { Rate } from "./rate.ts";
 import type { Reports } from "./reports.ts";
 import { TokenBucket } from "./token_bucket.ts";
 import { checkSignal, wait } from "./waits.ts";
@@ -38,6 +39,9 @@ export interface ScrubStatus {
   /** Since the start of the process. */
   readonly rounds: number;
   readonly bytes: number;
+  /** Over the last seconds, and at most. */
+  readonly bytesPerSecond: number;
+  readonly bytesPerSecondMax: number;
   readonly corrupt: number;
 }
 
@@ -45,6 +49,7 @@ export interface ScrubStatus {
 export class Scrubber {
   readonly #options: ScrubberOptions;
   readonly #bucket: TokenBucket;
+  readonly #rate: Rate;
   readonly #loop: Loop;
   /** The last blob that was verified; `null` before it is loaded. */
   #last: string | null = null;
@@ -55,11 +60,16 @@ export class Scrubber {
     this.#options = options;
     const { clock, logger, limits } = options;
     this.#bucket = new TokenBucket(clock, limits.scrubBytesPerSecond);
+    this.#rate = new Rate(clock);
     this.#loop = new Loop({ name: "scrub", clock, logger, work: (signal) => this.#round(signal) });
   }
 
   get status(): ScrubStatus {
-    return { ...this.#status };
+    return {
+      ...this.#status,
+      bytesPerSecond: this.#rate.perSecond,
+      bytesPerSecondMax: this.#options.limits.scrubBytesPerSecond,
+    };
   }
 
   start(): void {
@@ -101,6 +111,7 @@ export class Scrubber {
     try {
       const isGood = await local.verify(id, async (bytes) => {
         this.#status.bytes += bytes;
+        this.#rate.add(bytes);
         await this.#bucket.take(bytes, signal);
         checkSignal(signal);
       });
@@ -110,8 +121,9 @@ export class Scrubber {
       logger.warn(`scrub of blob ${id} failed: ${messageOf(error)}`);
       if (local.has(id)) return await wait(clock, 1_000, signal);
     }
-    // It may have been removed meanwhile. Then the report changes nothing.
     this.#status.corrupt++;
+    if (local.has(id)) return; // somebody else has found the damage, and it is repaired
+    // It may have been removed meanwhile. Then the report changes nothing.
     reports.addLost(id);
     onCorrupt();
   }

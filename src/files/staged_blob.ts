@@ -1,24 +1,9 @@
-import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { errorOf } from "../base/errors.ts";
 import type { BlobFile } from "../platform/blob_disk.ts";
 import { ChecksumTable, CHUNK_BYTES, encodeFooter, fileBytes } from "./blob_format.ts";
+import type { BlobSummary, BlobWriter } from "./blobs.ts";
 import { FileError } from "./file_error.ts";
-
-/** Where content goes: to this node's disk or to another node. */
-export interface BlobWriter {
-  /** Resolves when it is known that the content is wanted. Without it, that is known already. */
-  ready?(): Promise<void>;
-  /**
-   * Takes the next bytes, which nobody may change afterwards. A promise must be awaited before the
-   * next call.
-   */
-  write(chunk: Uint8Array): Promise<void> | void;
-  /** Makes the blob durable and visible. The digest has 64 lower-case hexadecimal digits. */
-  finish(): Promise<{ size: number; sha256: string }>;
-  /** Gives up. Nothing is left. It does nothing once `finish` has been called, or a call failed. */
-  abort(): Promise<void>;
-}
 
 /** What a writer needs of the store that it belongs to. */
 export interface StagedBlobOwner {
@@ -56,7 +41,6 @@ const EARLY_SYNC_BYTES = 4 * 1024 * 1024;
  */
 export class StagedBlob implements BlobWriter {
   readonly #options: StagedBlobOptions;
-  readonly #hash = createHash("sha256");
   readonly #table = new ChecksumTable();
   #filling: Uint8Array<ArrayBuffer>;
   #spare: Uint8Array<ArrayBuffer> | null = null;
@@ -92,9 +76,9 @@ export class StagedBlob implements BlobWriter {
     return this.#run(() => this.#writeThrough(chunk));
   }
 
-  finish(): Promise<{ size: number; sha256: string }> {
+  finish(sha256: string): Promise<BlobSummary> {
     this.#isFinishing = true;
-    return this.#run(() => this.#finish());
+    return this.#run(() => this.#finish(sha256));
   }
 
   async abort(): Promise<void> {
@@ -144,7 +128,7 @@ export class StagedBlob implements BlobWriter {
       return;
     }
     const piece = this.#filling;
-    this.#digest(piece);
+    this.#table.add(piece);
     await this.#writing;
     this.#check();
     if (this.#unsyncedBytes >= EARLY_SYNC_BYTES) await this.#syncEarly();
@@ -152,11 +136,6 @@ export class StagedBlob implements BlobWriter {
     this.#filling = this.#spare ?? new Uint8Array(PIECE_BYTES);
     this.#spare = piece;
     this.#filled = 0;
-  }
-
-  #digest(content: Uint8Array): void {
-    this.#hash.update(content);
-    this.#table.add(content);
   }
 
   /** Appends to the file. A failure is found by the next call of the writer. */
@@ -179,14 +158,13 @@ export class StagedBlob implements BlobWriter {
     this.#syncing.catch((error) => this.#failure ??= writeError(error));
   }
 
-  async #finish(): Promise<{ size: number; sha256: string }> {
+  async #finish(sha256: string): Promise<BlobSummary> {
     const { id, file, size: announced, owner } = this.#options;
     const size = this.#size;
     if (announced !== null && size !== announced) {
       throw new FileError("bad-request", `${size} of the announced ${announced} bytes came`);
     }
-    this.#digest(this.#filling.subarray(0, this.#filled));
-    const sha256 = this.#hash.digest("hex");
+    this.#table.add(this.#filling.subarray(0, this.#filled));
     const table = this.#table.encoded();
     const footer = encodeFooter({ id, size, sha256, tableCrc: crc32(table) });
     await this.#writing;
@@ -196,7 +174,7 @@ export class StagedBlob implements BlobWriter {
     await file.sync();
     this.#close();
     await owner.publish();
-    return { size, sha256 };
+    return { size, checksum: this.#table.digest() };
   }
 
   /** The rest of the content and its trailer, to be written at once. */

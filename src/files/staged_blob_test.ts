@@ -41,7 +41,7 @@ Deno.test("the reserve and what others have announced are left free", async () =
     const other = await store.create(OTHER, 100_000);
     await other.abort();
     await writer.write(content(300_000));
-    await writer.finish();
+    await writer.finish("0".repeat(64));
     faulty.freeBytes = 1_000_000 + fileBytes(100_000); // as the disk would say now
     await (await store.create(OTHER, 100_000)).abort();
     faulty.freeBytes = 1_000_000;
@@ -89,10 +89,10 @@ Deno.test("whatever fails while a blob is written leaves nothing, and is told", 
       const failed = await codeOf(async () => {
         const writer = await store.create(ID, 40 * MIB);
         for (let i = 0; i < 40; i++) await writer.write(piece);
-        const finishing = writer.finish();
+        const finishing = writer.finish("0".repeat(64));
         await finishing.catch(() => {});
         // A sync that has failed says nothing when it is called again.
-        assertEquals(await codeOf(() => writer.finish()), expected);
+        assertEquals(await codeOf(() => writer.finish("0".repeat(64))), expected);
         await finishing;
       });
       assertEquals([failed, store.has(ID), filesOf(dir)], [expected, false, []], call);
@@ -109,9 +109,9 @@ Deno.test("a sync that failed is final, even when nobody has written since", asy
     faulty.fault = (call) => call === "sync" ? "EIO" : null;
     const writer = await store.create(ID, 3);
     await writer.write(new Uint8Array(3));
-    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    assertEquals(await codeOf(() => writer.finish("0".repeat(64))), "unavailable");
     faulty.fault = () => null;
-    assertEquals(await codeOf(() => writer.finish()), "unavailable");
+    assertEquals(await codeOf(() => writer.finish("0".repeat(64))), "unavailable");
     assertEquals(await codeOf(() => writer.write(new Uint8Array(1))), "unavailable");
     await writer.abort();
     assertEquals(filesOf(dir), []);
@@ -129,7 +129,7 @@ Deno.test("a blob that was given up leaves nothing, also in the middle of a writ
     await writer.abort();
     await writer.abort();
     assertEquals([await outcome.catch(() => "written"), filesOf(dir)], ["written", []]);
-    assertEquals(await codeOf(() => writer.finish()), "aborted");
+    assertEquals(await codeOf(() => writer.finish("0".repeat(64))), "aborted");
     const left = await store.create(ID, null);
     await left.write(new Uint8Array(10));
     await store.close();
@@ -145,7 +145,7 @@ Deno.test("more or fewer bytes than announced are refused", async () => {
     assertEquals(await codeOf(() => more.write(new Uint8Array(1))), "bad-request");
     const fewer = await store.create(ID, 10);
     await fewer.write(new Uint8Array(9));
-    assertEquals(await codeOf(() => fewer.finish()), "bad-request");
+    assertEquals(await codeOf(() => fewer.finish("0".repeat(64))), "bad-request");
     assertEquals(filesOf(dir), []);
     await store.close();
   });
@@ -164,7 +164,7 @@ Deno.test("a process that dies between rename and sync leaves a whole blob or no
     };
     const writer = await store.create(ID, bytes.length);
     await writer.write(bytes);
-    const finishing = writer.finish();
+    const finishing = writer.finish("0".repeat(64));
     await isRenamed;
     assertEquals(store.has(ID), false); // not before it is durable
     faulty.fault = () => null;

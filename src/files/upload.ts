@@ -1,11 +1,12 @@
-import { createHash, type Hash } from "node:crypto";
 import { joinBytes } from "../base/bytes.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { BlobPeers, BlobStorage, BlobSummary } from "./blobs.ts";
 import type { BodyReader } from "./body_reader.ts";
+import { BodySums, type Content } from "./body_sums.ts";
 import { FileError } from "./file_error.ts";
 import {
+  type CommittedFile,
   type FileMetadata,
   type FileNode,
   type FileRecord,
@@ -13,6 +14,7 @@ import {
   type Tags,
 } from "./file_metadata.ts";
 import type { LayoutCache } from "./layout.ts";
+import type { Piece } from "./pieces.ts";
 import { checkCondition, type PutOptions } from "./put_options.ts";
 import { UploadLane } from "./upload_lane.ts";
 import type { UploadLimits } from "./upload_limits.ts";
@@ -63,14 +65,15 @@ export class Upload {
   #candidates: FileNode[] = [];
   #needed = 1;
   /** The whole body so far, as long as it is short enough to be sent to a stand-in. */
-  #beginning: Uint8Array[] | null = [];
+  #beginning: Piece[] | null = [];
   #beginningBytes = 0;
   /** What the tagger gets. */
   readonly #head: Uint8Array[] = [];
   #headBytes = 0;
   /** Whether bytes of the body are still to come. */
   #isReceiving = false;
-  #isBodyComplete = false;
+  /** Of the whole body; `null` before it has come. */
+  #sha256: string | null = null;
   /** Whether a commit was sent of which nobody knows whether it was executed. */
   #isUnknown = false;
   #isCommitted = false;
@@ -105,17 +108,18 @@ export class Upload {
       const summary = await this.#receive();
       const [tags] = await Promise.all([this.#tags(summary.size), this.#confirm(summary)]);
       this.#options = { ...this.#options, tags };
-      const version = await this.#commit(summary);
+      const committed = await this.#commit(summary);
       this.#isCommitted = true;
       for (const lane of this.#lanes) {
         if (lane.isWorking) inBackground(this.#recordLate(lane, summary));
       }
-      return await this.#recordOf(version, summary);
+      return this.#recordOf(committed, summary);
     } catch (error) {
       inBackground(this.#discard());
       throw error;
     } finally {
       this.#cancelCheck();
+      this.#dropBeginning();
     }
   }
 
@@ -182,8 +186,8 @@ export class Upload {
       clock,
       changed: () => this.#laneChanged(),
     });
-    for (const chunk of this.#beginning ?? []) lane.push(chunk);
-    if (this.#isBodyComplete) lane.end();
+    for (const piece of this.#beginning ?? []) lane.push(piece);
+    if (this.#sha256 !== null) lane.end(this.#sha256);
     this.#lanes.push(lane);
   }
 
@@ -196,7 +200,7 @@ export class Upload {
   }
 
   /** Has the body sent when enough holders have agreed, and streams it to them. */
-  async #receive(): Promise<BlobSummary> {
+  async #receive(): Promise<Content> {
     this.#isReceiving = true;
     try {
       await this.#untilAgreed();
@@ -226,30 +230,33 @@ export class Upload {
   }
 
   /** Streams the whole body. */
-  async #send(): Promise<BlobSummary> {
-    const { size, digests } = this.#options;
-    const sha256 = createHash("sha256");
-    const md5 = digests !== undefined && "md5" in digests ? createHash("md5") : null;
-    let sent = 0;
+  async #send(): Promise<Content> {
+    const sums = new BodySums(this.#options);
     for (;;) {
-      const chunk = await this.#reader.next();
-      if (chunk === null) break;
-      sent += chunk.length;
-      if (size !== null && sent > size) {
-        throw new FileError("bad-request", `The body is longer than the ${size} bytes announced.`);
+      const piece = await this.#reader.next();
+      if (piece === null) return sums.finish();
+      try {
+        sums.add(piece.bytes);
+        for (const lane of this.#lanes) lane.push(piece);
+        this.#keepHead(piece.bytes);
+        this.#keepBeginning(piece);
+      } finally {
+        piece.release();
       }
-      sha256.update(chunk);
-      md5?.update(chunk);
-      this.#beginning?.push(chunk);
-      this.#beginningBytes += chunk.length;
-      this.#keepHead(chunk);
-      for (const lane of this.#lanes) lane.push(chunk);
       await this.#room();
     }
-    if (size !== null && sent < size) {
-      throw new FileError("aborted", `The body ended after ${sent} of ${size} bytes.`);
-    }
-    return { size: sent, sha256: this.#checkDigests(sha256, md5) };
+  }
+
+  #keepBeginning(piece: Piece): void {
+    if (this.#beginning === null) return;
+    piece.retain();
+    this.#beginning.push(piece);
+    this.#beginningBytes += piece.bytes.length;
+  }
+
+  #dropBeginning(): void {
+    for (const piece of this.#beginning ?? []) piece.release();
+    this.#beginning = null;
   }
 
   #keepHead(chunk: Uint8Array): void {
@@ -276,7 +283,7 @@ export class Upload {
       this.#replaceFailed();
       const living = this.#living();
       const isStarted = living.every((lane) => lane.isStarted);
-      if (this.#beginningBytes > share && isStarted) this.#beginning = null;
+      if (this.#beginningBytes > share && isStarted) this.#dropBeginning();
       if (living.every((lane) => lane.queuedBytes < share)) return;
       await this.#change();
     }
@@ -316,23 +323,10 @@ export class Upload {
     );
   }
 
-  #checkDigests(sha256: Hash, md5: Hash | null): string {
-    const actual = sha256.digest("hex");
-    const { digests = {} } = this.#options;
-    if (digests.sha256 !== undefined && digests.sha256.toLowerCase() !== actual) {
-      throw new FileError("checksum-mismatch", `The SHA-256 of what arrived is ${actual}.`);
-    }
-    const actualMd5 = md5?.digest("hex");
-    if (digests.md5 !== undefined && digests.md5.toLowerCase() !== actualMd5) {
-      throw new FileError("checksum-mismatch", `The MD5 of what arrived is ${actualMd5}.`);
-    }
-    return actual;
-  }
-
   /** Waits for the holders: for a majority as long as it takes, for the others shortly. */
-  async #confirm(expected: BlobSummary): Promise<void> {
-    this.#isBodyComplete = true;
-    for (const lane of this.#lanes) lane.end();
+  async #confirm({ sha256, ...expected }: Content): Promise<void> {
+    this.#sha256 = sha256;
+    for (const lane of this.#lanes) lane.end(sha256);
     let isLate = false;
     let cancelLate: Cancel | null = null;
     try {
@@ -366,7 +360,9 @@ export class Upload {
     return this.#lanes.flatMap(({ summary, node }) => summary === null ? [] : node);
   }
 
-  async #commit(summary: BlobSummary): Promise<number> {
+  async #commit(
+    { size, sha256 }: Content,
+  ): Promise<CommittedFile & Pick<FileRecord, "holders">> {
     const { metadata, clock, limits } = this.#context;
     const { type, owner = "", tags = {}, condition = null } = this.#options;
     const startMs = clock.nowMs();
@@ -377,8 +373,9 @@ export class Upload {
         startMs + (this.#isUnknown ? limits.repeatedMs : limits.deadlineMs),
       );
       try {
-        const version = await metadata.commit({
-          ...summary,
+        const committed = await metadata.commit({
+          size,
+          sha256,
           name: this.#name,
           blob: this.#blob,
           copies: this.#copies,
@@ -389,7 +386,7 @@ export class Upload {
           tags,
           condition,
         });
-        if (version !== null) return version;
+        if (committed !== null) return { ...committed, holders: holders.toSorted() };
         throw new FileError("precondition-failed", "The file was changed meanwhile.");
       } catch (error) {
         if (!(error instanceof FileError)) {
@@ -426,28 +423,21 @@ export class Upload {
     throw this.#commitError(this.#tooFewHolders());
   }
 
-  async #recordOf(version: number, summary: BlobSummary): Promise<FileRecord> {
-    const { metadata, clock } = this.#context;
-    const record = await metadata.stat(this.#name).catch(() => null);
-    if (record?.blob === this.#blob) return record;
-    // Another writer was here already, which has kept when the name was created if it replaced us.
-    const created = record !== null && record.createdVersion <= version ? record : null;
-    const { type, owner = "", tags = {}, condition } = this.#options;
-    const nowMs = Math.round(clock.nowMs());
+  #recordOf(
+    committed: CommittedFile & Pick<FileRecord, "holders">,
+    { size, sha256 }: Content,
+  ): FileRecord {
+    const { type, owner = "", tags = {} } = this.#options;
     return {
-      ...summary,
+      ...committed,
+      size,
+      sha256,
       name: this.#name,
-      version,
       type,
       blob: this.#blob,
       copies: this.#copies,
-      // Without any sign, nothing is said to be created.
-      createdVersion: created?.createdVersion ?? (condition === "absent" ? version : 0),
-      createdMs: created?.createdMs ?? nowMs,
-      modifiedMs: nowMs,
       owner,
       tags,
-      holders: this.#holders(),
     };
   }
 
@@ -493,5 +483,5 @@ export class Upload {
 }
 
 function isSame(summary: BlobSummary, expected: BlobSummary): boolean {
-  return summary.size === expected.size && summary.sha256 === expected.sha256;
+  return summary.size === expected.size && summary.checksum === expected.checksum;
 }

@@ -3,6 +3,7 @@ import { Fifo } from "../base/queues.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { BlobSummary, BlobWriter } from "./blobs.ts";
 import { FileError } from "./file_error.ts";
+import type { Piece } from "./pieces.ts";
 import { within } from "./waits.ts";
 
 /** Maximum time in milliseconds for which `discard` waits for each answer of a holder. */
@@ -23,11 +24,12 @@ export interface LaneOptions {
 export class UploadLane {
   readonly node: string;
   readonly #options: LaneOptions;
-  readonly #queue = new Fifo<Uint8Array>();
+  readonly #queue = new Fifo<Piece>();
   #queuedBytes = 0;
   #hasAgreed = false;
   #isStarted = false;
   #isEnded = false;
+  #sha256 = "";
   #failure: FileError | null = null;
   #summary: BlobSummary | null = null;
   #writer: BlobWriter | null = null;
@@ -71,15 +73,18 @@ export class UploadLane {
     return this.#summary;
   }
 
-  push(chunk: Uint8Array): void {
+  /** Retains the piece until the holder has taken it. */
+  push(piece: Piece): void {
     if (this.#failure !== null) return;
-    this.#queue.push(chunk);
-    this.#queuedBytes += chunk.length;
+    piece.retain();
+    this.#queue.push(piece);
+    this.#queuedBytes += piece.bytes.length;
     this.#wake();
   }
 
-  /** No more bytes follow. */
-  end(): void {
+  /** No more bytes follow. @param sha256 of all of them */
+  end(sha256: string): void {
+    this.#sha256 = sha256;
     this.#isEnded = true;
     this.#wake();
   }
@@ -105,7 +110,9 @@ export class UploadLane {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#summary = null;
-    while (this.#queue.shift() !== undefined);
+    for (let piece = this.#queue.shift(); piece !== undefined; piece = this.#queue.shift()) {
+      piece.release();
+    }
     this.#queuedBytes = 0;
     this.#abort();
     this.#wake();
@@ -145,7 +152,7 @@ export class UploadLane {
       if (this.#failure !== null) return;
       this.#mayBeComplete = true;
       this.#waitsSinceMs = this.#options.clock.monotonicMs();
-      const summary = await this.#writer.finish();
+      const summary = await this.#writer.finish(this.#sha256);
       if (this.#failure === null) this.#summary = summary;
       this.#options.changed();
     } catch (error) {
@@ -159,14 +166,18 @@ export class UploadLane {
 
   async #writeAll(writer: BlobWriter): Promise<void> {
     while (this.#failure === null) {
-      const chunk = this.#queue.shift();
-      if (chunk !== undefined) {
+      const piece = this.#queue.shift();
+      if (piece !== undefined) {
         this.#waitsSinceMs = this.#options.clock.monotonicMs();
-        await writer.write(chunk);
+        try {
+          await writer.write(piece.bytes);
+        } finally {
+          piece.release();
+        }
         this.#waitsSinceMs = null;
         this.#isStarted = true;
         if (this.#failure !== null) return;
-        this.#queuedBytes -= chunk.length;
+        this.#queuedBytes -= piece.bytes.length;
         this.#options.changed();
       } else if (this.#isEnded) {
         return;

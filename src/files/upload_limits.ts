@@ -2,6 +2,8 @@
 export interface UploadLimits {
   /** Maximum number of uploads at the same time. */
   readonly uploadsMax: number;
+  /** Maximum number of file descriptors that they take together. */
+  readonly descriptorsMax: number;
   /** For which one more waits for its turn. */
   readonly turnMs: number;
   /** Maximum number of bytes that wait for the slowest holder of an upload. */
@@ -28,6 +30,7 @@ export interface UploadLimits {
 
 export const UPLOAD_LIMITS: UploadLimits = {
   uploadsMax: 128,
+  descriptorsMax: Infinity,
   turnMs: 10_000,
   bufferBytes: 4 * 1024 * 1024,
   stalledMs: 10_000,

@@ -2,7 +2,9 @@ import type { BodySource } from "../platform/http_listener.ts";
 import { BodyReader } from "./body_reader.ts";
 import { FileError } from "./file_error.ts";
 import type { FileRecord } from "./file_metadata.ts";
+import { PiecePool } from "./pieces.ts";
 import { checkPut, type PutOptions } from "./put_options.ts";
+import { Turns } from "./turns.ts";
 import { Upload, type UploadContext } from "./upload.ts";
 
 /** Maximum number of bytes that wait for holders in all uploads together. */
@@ -16,10 +18,8 @@ export interface UploadsOptions extends Omit<UploadContext, "bufferShare"> {
   readonly newBlobId: () => string;
 }
 
-interface Waiting {
-  readonly begin: () => void;
-  readonly fail: (error: FileError) => void;
-}
+/** Number of file descriptors that the node itself needs for a copy beyond that of a connection. */
+const OWN_COPY_DESCRIPTORS = 2;
 
 function stopping(): FileError {
   return new FileError("unavailable", "This node is being stopped.");
@@ -29,18 +29,23 @@ function stopping(): FileError {
 export class Uploads {
   readonly #context: UploadContext;
   readonly #newBlobId: () => string;
+  readonly #pieces = new PiecePool();
   readonly #running = new Map<string, Upload>();
   /** What goes on after the end of an upload. */
   readonly #background = new Map<Promise<void>, Upload>();
-  /** Those that wait for their turn, the first one first. */
-  readonly #waiting = new Set<Waiting>();
-  /** Number of uploads that have had their turn and not ended. */
-  #taken = 0;
+  readonly #turns: Turns;
   #isClosed = false;
 
   constructor({ newBlobId, ...context }: UploadsOptions) {
     this.#newBlobId = newBlobId;
-    const { bufferBytes } = context.limits;
+    const { bufferBytes, uploadsMax, descriptorsMax, turnMs } = context.limits;
+    this.#turns = new Turns({
+      countMax: uploadsMax,
+      weightMax: descriptorsMax,
+      waitMs: turnMs,
+      what: "uploads",
+      clock: context.clock,
+    });
     const bufferShare = () =>
       Math.min(bufferBytes, BUFFERS_BYTES_MAX / Math.max(1, this.#running.size));
     this.#context = { ...context, bufferShare };
@@ -57,31 +62,47 @@ export class Uploads {
    * @throws {FileError}
    */
   async put(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
+    return await this.#reading(name, body, options, async (reader) => {
+      const end = await this.#turns.take(this.#descriptorsOf(options));
+      try {
+        return await this.#run(name, reader, options);
+      } finally {
+        end();
+      }
+    });
+  }
+
+  /**
+   * Stores a file that belongs to an upload in progress, in that one's place. If it waited for one of
+   * its own, uploads that have all of them would wait for each other.
+   *
+   * @throws {FileError}
+   */
+  async putWithin(name: string, body: BodySource, options: PutOptions): Promise<FileRecord> {
+    return await this.#reading(name, body, options, (reader) => this.#run(name, reader, options));
+  }
+
+  async #reading(
+    name: string,
+    body: BodySource,
+    options: PutOptions,
+    store: (reader: BodyReader) => Promise<FileRecord>,
+  ): Promise<FileRecord> {
     const { clock, limits } = this.#context;
-    const reader = new BodyReader(body, clock, limits.bodyStalledMs);
-    const blob = options.attempt ?? this.#newBlobId();
+    const reader = new BodyReader(body, this.#pieces, clock, limits.bodyStalledMs);
     try {
       checkPut(name, options);
       if (this.#isClosed) throw stopping();
-      await this.#turn();
-      try {
-        reader.check();
-        return await this.#run(name, blob, reader, options);
-      } finally {
-        this.#passTurn();
-      }
+      return await store(reader);
     } finally {
       reader.stop();
     }
   }
 
-  async #run(
-    name: string,
-    blob: string,
-    reader: BodyReader,
-    options: PutOptions,
-  ): Promise<FileRecord> {
+  async #run(name: string, reader: BodyReader, options: PutOptions): Promise<FileRecord> {
+    reader.check();
     if (this.#isClosed) throw stopping();
+    const blob = options.attempt ?? this.#newBlobId();
     if (this.#running.has(blob)) {
       throw new FileError("busy", "The same upload is in progress, try again later.");
     }
@@ -94,36 +115,16 @@ export class Uploads {
     }
   }
 
-  /** Resolves when there is a place for one more upload. @throws {FileError} `busy` */
-  async #turn(): Promise<void> {
-    const { clock, limits } = this.#context;
-    if (this.#taken < limits.uploadsMax) return void this.#taken++;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiting: Waiting = {
-      begin: resolve,
-      fail: (error) => {
-        this.#waiting.delete(waiting);
-        reject(error);
-      },
-    };
-    this.#waiting.add(waiting);
-    const busy = new FileError("busy", "Too many uploads are in progress, try again later.");
-    const cancel = clock.after(limits.turnMs, () => waiting.fail(busy));
-    await promise.finally(cancel);
-  }
-
-  /** Leaves the place to who has waited longest. */
-  #passTurn(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) return void this.#taken--;
-    this.#waiting.delete(next);
-    next.begin();
+  /** Number of file descriptors that an upload takes at most, with the one within it. */
+  #descriptorsOf({ copies = this.#context.copies, tagger }: PutOptions): number {
+    const own = copies + OWN_COPY_DESCRIPTORS;
+    return tagger === undefined ? own : own + this.#context.copies + OWN_COPY_DESCRIPTORS;
   }
 
   /** Ends all uploads, and takes back what they have written. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const waiting of [...this.#waiting]) waiting.fail(stopping());
+    this.#turns.failWaiting(stopping());
     for (const upload of [...this.#running.values(), ...this.#background.values()]) upload.cancel();
     while (this.#running.size + this.#background.size > 0) {
       await Promise.all(this.#background.keys());

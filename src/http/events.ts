@@ -129,7 +129,7 @@ const EVENTS = {
     "200": {
       description: "`cluster` events with what /cluster returns, the first at once and each " +
         "further one when something has changed; `files` events likewise, with the version of " +
-        "the files and what there is to repair; `problem` events while no member answers.",
+        "the files, what there is to repair, and how far each node is with it; `problem` events while no member answers.",
       content: { "text/event-stream": {} },
     },
     "503": problem("Too many clients watch already."),

@@ -1,3 +1,4 @@
+import { FILE_COPIES_MAX } from "../store/file_rules.ts";
 import { problem } from "./api.ts";
 
 // What OpenAPI says of the operations on files.
@@ -47,7 +48,11 @@ export const PUT_FILE = {
   parameters: [
     NAME,
     header("Content-Type", "Kept with the file. By default that of the name's extension."),
-    header("Regent-Copies", "Number of copies.", { type: "integer", minimum: 1, maximum: 16 }),
+    header("Regent-Copies", "Number of copies.", {
+      type: "integer",
+      minimum: 1,
+      maximum: FILE_COPIES_MAX,
+    }),
     header("If-Match", "Only if the file has this version, in quotes, or exists at all (`*`)."),
     header("If-None-Match", "Only if there is no such file.", { type: "string", const: "*" }),
     header("Repr-Digest", "sha-256 and md5 are checked, others refused. So is Content-Digest."),
@@ -167,7 +172,7 @@ export const GET_REPAIR = {
   operationId: "getRepair",
   summary: "What there is to repair, and the nodes that hold files",
   responses: {
-    "200": json("Numbers of the whole cluster, and its nodes.", "Repair"),
+    "200": json("Numbers of the whole cluster, its nodes, and what they do.", "Repair"),
     "400": problem("A parameter is given."),
     "503": UNAVAILABLE,
   },
@@ -216,8 +221,8 @@ export const FILE_SCHEMAS = {
   Repair: object({
     status: object(
       integers(
-        ...["files", "bytes", "blobs", "dead", "missing", "below", "lost", "surplus"],
-        ...["nodes", "up", "out", "draining"],
+        ...["files", "bytes", "blobs", "dead", "missing", "missingBytes", "below", "lost"],
+        ...["surplus", "nodes", "up", "out", "draining"],
       ),
     ),
     layout: object({
@@ -238,5 +243,28 @@ export const FILE_SCHEMAS = {
         }),
       },
     }),
+    progress: {
+      type: "array",
+      description: "What each node that answers does to repair, and to check its copies.",
+      items: object({
+        node: STRING,
+        pulls: object({
+          blobs: {
+            type: "array",
+            description: "The copies that it fetches now.",
+            items: object({ blob: STRING, ...integers("size", "bytes") }),
+          },
+          left: { type: "integer", description: "Copies that it has to fetch, those included." },
+          ...integers("bytesLeft", "bytesPerSecond", "bytesPerSecondMax"),
+          ...integers("blobsDone", "bytesDone", "failures"),
+        }),
+        scrub: object(
+          integers(
+            ...["done", "total", "rounds", "bytes", "bytesPerSecond", "bytesPerSecondMax"],
+            "corrupt",
+          ),
+        ),
+      }),
+    },
   }),
 };

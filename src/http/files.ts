@@ -3,6 +3,7 @@ import type { Logger } from "../base/logger.ts";
 import { FileError } from "../files/file_error.ts";
 import type { FileRecord, FilesService, ListQuery, PutOptions } from "../files/files.ts";
 import type { Clock } from "../platform/clock.ts";
+import { FILE_COPIES_MAX } from "../store/file_rules.ts";
 import type { Api, ApiRequest } from "./api.ts";
 import { byteStream } from "./byte_stream.ts";
 import { keepsRange, tagOf, verdictOf, writeConditionOf } from "./conditions.ts";
@@ -20,7 +21,6 @@ import { wholeNumberOf } from "./whole_number.ts";
 const PAGE_MAX = 1_000;
 const PAGE_DEFAULT = 100;
 /** Maximum number of copies of a file. */
-const COPIES_MAX = 16;
 
 export interface FilesOptions {
   readonly files: FilesService;
@@ -79,8 +79,12 @@ export function addFiles(api: Api, options: FilesOptions): void {
 
   api.add("get", "/repair", described.GET_REPAIR, async (request) => {
     checkQuery(request, []);
-    const [status, nodes] = await Promise.all([files.repair(), files.nodes()]);
-    return Response.json({ status, layout: nodes });
+    const [status, layout, progress] = await Promise.all([
+      files.repair(),
+      files.nodes(),
+      files.progress(),
+    ]);
+    return Response.json({ status, layout, progress });
   });
 }
 
@@ -134,10 +138,10 @@ export function copiesOf(headers: Headers): number | null {
   const text = headers.get("regent-copies");
   if (text === null) return null;
   const copies = wholeNumberOf(text);
-  if (copies === null || copies < 1 || copies > COPIES_MAX) {
+  if (copies === null || copies < 1 || copies > FILE_COPIES_MAX) {
     throw new Problem(
       "bad-request",
-      `Regent-Copies must be a whole number from 1 to ${COPIES_MAX}.`,
+      `Regent-Copies must be a whole number from 1 to ${FILE_COPIES_MAX}.`,
     );
   }
   return copies;

@@ -28,7 +28,6 @@ async function withFiles(test: (served: Served) => Promise<void>): Promise<void>
     connectionsMax: 100,
     handle: (request, sent) => http.handle(request, sent),
     refuse: (refusal) => http.refuse(refusal),
-    hasNoFreeDescriptors: () => false,
     clock: systemClock,
     logger: silentLogger,
   });

@@ -121,8 +121,20 @@ function hasBody({ headers }: Request): boolean {
   return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
 }
 
-/** What watchers are told of files. */
+/** What watchers are told of files. What changes without end is rounded, so that they hear little. */
 async function fileState(files: FilesService): Promise<object> {
-  const { version } = await files.nodes();
-  return { version, ...await files.repair() };
+  const [{ version }, status, progress] = await Promise.all([
+    files.nodes(),
+    files.repair(),
+    files.progress(),
+  ]);
+  const nodes = progress.map(({ node, pulls, scrub }) => ({
+    node,
+    left: pulls.left,
+    bytesLeft: pulls.bytesLeft,
+    bytesPerSecond: pulls.left === 0 ? 0 : pulls.bytesPerSecond,
+    scrubbedPercent: scrub.total === 0 ? 100 : Math.floor(100 * scrub.done / scrub.total),
+    corrupt: scrub.corrupt,
+  }));
+  return { version, ...status, progress: nodes };
 }

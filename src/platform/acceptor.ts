@@ -149,6 +149,14 @@ export function sharedSuspicion(): SharedArrayBuffer {
   return suspicions.buffer;
 }
 
+/**
+ * Marks all acceptors of this process for reopening. Call it when descriptors have run out, or may
+ * have for a moment since so many connections arrived at once.
+ */
+export function suspectAcceptors(): void {
+  Atomics.add(suspicions, 0, 1);
+}
+
 /** Has this thread know what another one suspects. Call it before anything listens. */
 export function shareSuspicion(shared: SharedArrayBuffer): void {
   suspicions = new Int32Array(shared);
@@ -203,12 +211,9 @@ export class Acceptor implements ConnectionSource {
     this.#accepted = accepted;
   }
 
-  /**
-   * Marks all acceptors of this process for reopening. Call it when so many connections arrived at
-   * once that descriptors may have run out for a moment.
-   */
+  /** @see suspectAcceptors */
   suspect(): void {
-    Atomics.add(suspicions, 0, 1);
+    suspectAcceptors();
   }
 
   /** Stops accepting. */

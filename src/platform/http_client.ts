@@ -1,14 +1,14 @@
 import { type Address, formatAddress } from "../base/address.ts";
 import { errorOf } from "../base/errors.ts";
+import { type ByteChannel, type ConnectChannel, connectChannel } from "./byte_channel.ts";
 import type { Cancel, Clock } from "./clock.ts";
 import { type Body, bodyOf, encodeHead, type Head, HttpSyntaxError } from "./http_head.ts";
-import { HttpStream } from "./http_stream.ts";
-import { type Connect, connectPlain } from "./sockets.ts";
+import { type Chunks, HttpStream } from "./http_stream.ts";
 
 export interface HttpClientOptions {
   readonly clock: Clock;
   /** How connections are made. @default without TLS */
-  readonly connect?: Connect;
+  readonly connect?: ConnectChannel;
   /** Time in milliseconds for a connection to be made. @default 5 s */
   readonly connectMs?: number;
   /** Time in milliseconds in which the server must take or send something. @default 30 s */
@@ -17,6 +17,8 @@ export interface HttpClientOptions {
   readonly idleMs?: number;
   /** Maximum number of unused connections to one server that stay open. @default 16 */
   readonly idleMax?: number;
+  /** The same of those to all servers together. @default 64 */
+  readonly idleAllMax?: number;
 }
 
 export interface HttpCallOptions {
@@ -54,16 +56,21 @@ interface IdleStream {
 export class HttpClient {
   readonly #options: Required<HttpClientOptions>;
   readonly #idle = new Map<string, IdleStream[]>();
-  readonly #used = new Set<HttpStream>();
+  #idleCount = 0;
+  /** With the address of the other side, as `host:port`. */
+  readonly #used = new Map<HttpStream, string>();
+  /** Ends each attempt to connect that is under way, to that address. */
+  readonly #connecting = new Map<(error: Error) => void, string>();
   #isClosed = false;
 
   constructor(options: HttpClientOptions) {
     this.#options = {
-      connect: connectPlain,
+      connect: connectChannel,
       connectMs: 5_000,
       stalledMs: 30_000,
       idleMs: 10_000,
       idleMax: 16,
+      idleAllMax: 64,
       ...options,
     };
   }
@@ -74,7 +81,7 @@ export class HttpClient {
     const key = formatAddress(options.address);
     const open = async () => {
       const stream = this.#takeIdle(key) ?? await this.#connect(options.address);
-      this.#used.add(stream);
+      this.#used.set(stream, key);
       stream.onEnd = () => {
         if (stream.error !== null) this.#used.delete(stream);
       };
@@ -86,16 +93,25 @@ export class HttpClient {
   /** Closes all connections; calls under way fail. */
   close(): void {
     this.#isClosed = true;
-    for (const streams of this.#idle.values()) {
-      for (const { stream } of [...streams]) stream.destroy();
+    this.disconnect(() => true);
+  }
+
+  /** Closes the connections to some addresses, given as `host:port`; calls under way there fail. */
+  disconnect(isMeant: (address: string) => boolean): void {
+    for (const [address, streams] of [...this.#idle]) {
+      if (isMeant(address)) { for (const { stream } of [...streams]) stream.destroy(); }
     }
-    for (const stream of [...this.#used]) stream.destroy();
+    for (const [stream, address] of [...this.#used]) if (isMeant(address)) stream.destroy();
+    for (const [giveUp, address] of [...this.#connecting]) {
+      if (isMeant(address)) giveUp(new Error("the connection was given up"));
+    }
   }
 
   #takeIdle(key: string): HttpStream | null {
     for (;;) {
       const idle = this.#idle.get(key)?.pop();
       if (idle === undefined) return null;
+      this.#idleCount--;
       idle.cancel();
       idle.stream.onEnd = () => {};
       if (idle.stream.isFresh) return idle.stream;
@@ -106,40 +122,45 @@ export class HttpClient {
   async #connect(address: Address): Promise<HttpStream> {
     const { connect, connectMs, stalledMs, clock } = this.#options;
     if (this.#isClosed) throw new Error("the client is closed");
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const socket = connect(address, resolve);
-    const stream = new HttpStream(socket, stalledMs, clock);
-    this.#used.add(stream);
-    stream.onEnd = () => {
-      this.#used.delete(stream);
-      reject(stream.error ?? new Error("the connection was closed"));
+    const { promise, resolve, reject } = Promise.withResolvers<ByteChannel>();
+    const giveUp = (error: Error) => {
+      this.#connecting.delete(giveUp);
+      cancel();
+      reject(error);
     };
     const cancel = clock.after(connectMs, () => {
-      stream.destroy(new Error(`no connection was made within ${connectMs} ms`));
+      giveUp(new Error(`no connection was made within ${connectMs} ms`));
     });
-    try {
-      await promise;
-    } finally {
+    this.#connecting.set(giveUp, formatAddress(address));
+    connect(address).then((channel) => {
+      if (!this.#connecting.delete(giveUp)) return channel.close(); // it comes too late
       cancel();
-    }
+      resolve(channel);
+    }, giveUp);
+    const stream = new HttpStream(await promise, stalledMs, clock);
+    this.#used.set(stream, formatAddress(address));
     return stream;
   }
 
   #release(key: string, stream: HttpStream): void {
-    const { idleMax, idleMs, clock } = this.#options;
+    const { idleMax, idleAllMax, idleMs, clock } = this.#options;
     this.#used.delete(stream);
     const streams = this.#idle.get(key) ?? [];
-    if (this.#isClosed || !stream.isFresh || streams.length >= idleMax) return stream.destroy();
+    const isFull = streams.length >= idleMax || this.#idleCount >= idleAllMax;
+    if (this.#isClosed || !stream.isFresh || isFull) return stream.destroy();
     this.#idle.set(key, streams);
     const idle = { stream, cancel: clock.after(idleMs, () => stream.destroy()) };
     streams.push(idle);
+    this.#idleCount++;
     stream.onEnd = () => {
+      this.#idleCount--;
       idle.cancel();
       streams.splice(streams.indexOf(idle), 1);
       if (streams.length === 0 && this.#idle.get(key) === streams) this.#idle.delete(key);
       stream.onEnd = () => {};
       stream.destroy();
     };
+    stream.watchEnd();
   }
 }
 
@@ -202,8 +223,8 @@ export class HttpCall {
       : { "content-length": String(body) };
     const expect = this.#continued === null ? {} : { expect: "100-continue" };
     const all = { host: formatAddress(address), ...headers, ...length, ...expect };
-    stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, all));
-    if (body === 0 || this.#continued !== null) stream.write(new Uint8Array(0))?.catch(() => {});
+    stream.hold(encodeHead(`${method} ${target} HTTP/1.1`, Object.entries(all)));
+    if (body === 0 || this.#continued !== null) stream.write(new Uint8Array(0)).catch(() => {});
     return stream;
   }
 
@@ -225,17 +246,18 @@ export class HttpCall {
   }
 
   /**
-   * Writes the next bytes of the body, which nobody may change afterwards. Does nothing when the
-   * server has answered already.
+   * Writes the next bytes of the body, which nobody may change until it resolves. Does nothing when
+   * the server has answered already.
    */
-  write(bytes: Uint8Array): Promise<void> | void {
-    if (this.#stream === null) return this.#opened.then(() => this.write(bytes));
-    if (this.#continued !== null) return this.#untilContinued().then(() => this.write(bytes));
+  async write(bytes: Uint8Array): Promise<void> {
+    const stream = this.#stream ?? await this.#opened;
+    if (this.#continued !== null) await this.#untilContinued();
     if (this.#hasAnswer || bytes.length === 0) return;
     this.#sentBytes += bytes.length;
-    return this.#options.body === "chunked"
-      ? this.#stream.writeChunk(bytes, () => this.#hasAnswer)
-      : this.#stream.write(bytes, () => this.#hasAnswer);
+    const isPointless = () => this.#hasAnswer;
+    await (this.#options.body === "chunked"
+      ? stream.writeChunk(bytes, isPointless)
+      : stream.write(bytes, isPointless));
   }
 
   /**
@@ -263,9 +285,10 @@ export class HttpCall {
   /**
    * Ends the request, and waits for its answer.
    *
+   * @param chunks whose the chunks of its body are
    * @throws when there is none in time, or the connection fails
    */
-  async answer(): Promise<HttpAnswer> {
+  async answer(chunks: Chunks = "owned"): Promise<HttpAnswer> {
     const stream = await this.#opened;
     const { body } = this.#options;
     if (!this.#isSent && !this.#hasAnswer) {
@@ -281,7 +304,8 @@ export class HttpCall {
       if (!/^HTTP\/1\.1$/.test(head.first[0]) || !(status >= 200 && status < 600)) {
         throw new HttpSyntaxError(400, "This is not an answer of HTTP/1.1");
       }
-      return { status, fields: head.fields, body: this.#body(stream, head, this.#bodyOf(head)) };
+      const read = stream.readBody(this.#bodyOf(head), chunks);
+      return { status, fields: head.fields, body: this.#body(stream, head, read) };
     } catch (error) {
       stream.destroy();
       throw error;
@@ -298,11 +322,11 @@ export class HttpCall {
   async *#body(
     stream: HttpStream,
     head: Head,
-    body: Body,
+    chunks: AsyncGenerator<Uint8Array, void, undefined>,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     let isWhole = false;
     try {
-      yield* stream.readBody(body);
+      yield* chunks;
       isWhole = true;
     } finally {
       const isKept = isWhole && this.#isSent && head.fields.get("connection") !== "close";

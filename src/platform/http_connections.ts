@@ -1,7 +1,5 @@
-import type { ServerResponse } from "node:http";
 import type { Logger } from "../base/logger.ts";
 import type { Clock } from "./clock.ts";
-import type { Socket } from "./sockets.ts";
 
 /**
  * Maximum number of connections beyond the limit that are open until their request has been
@@ -11,13 +9,15 @@ const REFUSED_MAX = 8;
 /** Minimum time in milliseconds between two lines in the log about the limit. */
 const WARN_MS = 60_000;
 
-/** The part of a response that is looked at. */
-export type PendingResponse = Pick<ServerResponse, "headersSent"> & {
-  once(event: "close", ended: () => void): unknown;
-};
+/** A connection that can be ended. */
+export interface Endable {
+  destroy(): void;
+}
 
 export interface HttpConnectionsOptions {
   readonly connectionsMax: number;
+  /** What sets it, for the log. */
+  readonly connectionsFlag: string;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -28,11 +28,10 @@ export interface HttpConnectionsOptions {
  */
 export class HttpConnections {
   readonly #options: HttpConnectionsOptions;
-  /** The responses under way of each connection. */
-  readonly #responses = new Map<Socket, Set<PendingResponse>>();
+  readonly #served = new Set<Endable>();
   /** Those without a request, longest first. */
-  readonly #idle = new Set<Socket>();
-  readonly #refused = new Set<Socket>();
+  readonly #idle = new Set<Endable>();
+  readonly #refused = new Set<Endable>();
   #warnedMs = -Infinity;
 
   constructor(options: HttpConnectionsOptions) {
@@ -41,61 +40,55 @@ export class HttpConnections {
 
   /** Number of connections that are served. */
   get count(): number {
-    return this.#responses.size;
+    return this.#served.size;
   }
 
-  accepted(socket: Socket): void {
-    if (this.#responses.size >= this.#options.connectionsMax && !this.#makeRoom()) {
-      return this.#refuse(socket);
+  /** Finds a place for a connection: its requests are to be served or refused, or it be closed. */
+  accepted(connection: Endable): "served" | "refused" | "closed" {
+    if (this.#served.size >= this.#options.connectionsMax && !this.#makeRoom()) {
+      return this.#refuse(connection);
     }
-    this.#responses.set(socket, new Set());
-    this.#idle.add(socket);
-    socket.once("close", () => this.#remove(socket));
+    this.#served.add(connection);
+    this.#idle.add(connection);
+    return "served";
   }
 
-  /** Notes a request. @returns whether it is to be refused, since its connection is one too many */
-  begin(socket: Socket, response: PendingResponse): boolean {
-    const responses = this.#responses.get(socket);
-    if (responses === undefined) return this.#refused.has(socket);
-    responses.add(response);
-    this.#idle.delete(socket);
-    response.once("close", () => {
-      responses.delete(response);
-      if (responses.size === 0 && this.#responses.has(socket)) this.#idle.add(socket);
-    });
-    return false;
+  /** Notes the begin of a request. */
+  begin(connection: Endable): void {
+    this.#idle.delete(connection);
   }
 
-  /** Whether a part of an answer was sent, and the rest of it was not. */
-  isAnswering(socket: Socket): boolean {
-    return [...this.#responses.get(socket) ?? []].some(({ headersSent }) => headersSent);
+  /** Notes that a request is answered. */
+  end(connection: Endable): void {
+    if (this.#served.has(connection)) this.#idle.add(connection);
+  }
+
+  /** Notes that a connection has ended. */
+  remove(connection: Endable): void {
+    this.#served.delete(connection);
+    this.#idle.delete(connection);
+    this.#refused.delete(connection);
   }
 
   #makeRoom(): boolean {
     const [longest] = this.#idle;
     if (longest === undefined) return false;
-    this.#remove(longest);
+    this.remove(longest);
     longest.destroy();
     return true;
   }
 
-  #refuse(socket: Socket): void {
-    const { connectionsMax, clock, logger } = this.#options;
+  #refuse(connection: Endable): "refused" | "closed" {
+    const { connectionsMax, connectionsFlag, clock, logger } = this.#options;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#warnedMs >= WARN_MS) {
       this.#warnedMs = nowMs;
       logger.warn(
-        `refuses connections for HTTP: all ${connectionsMax} have requests ` +
-          "(--http-connections-max)",
+        `refuses connections for HTTP: all ${connectionsMax} have requests (${connectionsFlag})`,
       );
     }
-    if (this.#refused.size >= REFUSED_MAX) return void socket.destroy();
-    this.#refused.add(socket);
-    socket.once("close", () => this.#refused.delete(socket));
-  }
-
-  #remove(socket: Socket): void {
-    this.#responses.delete(socket);
-    this.#idle.delete(socket);
+    if (this.#refused.size >= REFUSED_MAX) return "closed";
+    this.#refused.add(connection);
+    return "refused";
   }
 }

@@ -1,3 +1,5 @@
+import { latin1Bytes } from "../base/bytes.ts";
+
 /** The head of a request or a response: its first line in three parts, and its fields. */
 export interface Head {
   readonly first: readonly [string, string, string];
@@ -66,8 +68,11 @@ export function bodyOf({ fields }: Head): Body {
   return Number(length);
 }
 
-/** @param headers names and values without line breaks */
-export function encodeHead(first: string, headers: Readonly<Record<string, string>>): Uint8Array {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return new TextEncoder().encode(`${first}\r\n${lines.join("")}\r\n`);
+/** Names and values, without line breaks. A character of a value is one byte. */
+export type Fields = Iterable<readonly [name: string, value: string]>;
+
+export function encodeHead(first: string, fields: Fields): Uint8Array {
+  let text = `${first}\r\n`;
+  for (const [name, value] of fields) text += `${name}: ${value}\r\n`;
+  return latin1Bytes(`${text}\r\n`);
 }

@@ -2,7 +2,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { bodyOf, encodeHead, HttpSyntaxError, parseHead } from "./http_head.ts";
 
 Deno.test("a head comes back as it was written", () => {
-  const text = new TextDecoder().decode(encodeHead("GET /a HTTP/1.1", { Host: "b", "x-y": "1" }));
+  const text = new TextDecoder().decode(
+    encodeHead("GET /a HTTP/1.1", [["Host", "b"], ["x-y", "1"]]),
+  );
   assertEquals(text, "GET /a HTTP/1.1\r\nHost: b\r\nx-y: 1\r\n\r\n");
   const { first, fields } = parseHead(text.slice(0, -4));
   assertEquals([first, [...fields]], [["GET", "/a", "HTTP/1.1"], [["host", "b"], ["x-y", "1"]]]);

@@ -1,11 +1,13 @@
-import { getRequestListener } from "@hono/node-server";
-import http from "node:http";
+import { joinBytes } from "../base/bytes.ts";
+import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { Acceptor } from "./acceptor.ts";
 import type { Clock } from "./clock.ts";
-import { HttpConnections } from "./http_connections.ts";
+import { HttpSyntaxError } from "./http_head.ts";
+import { type HttpExchange, type HttpRefusal, HttpServer } from "./http_server.ts";
 import type { Address } from "./network.ts";
-import type { ConnectionGate, Socket } from "./sockets.ts";
+import type { ConnectionGate } from "./sockets.ts";
+
+export type { HttpRefusal } from "./http_server.ts";
 
 /** What a `Request` does not have, or has at a price. */
 export interface SentRequest {
@@ -25,7 +27,10 @@ export interface SentRequest {
   readonly isWaiting: () => boolean;
 }
 
-/** The part of Node's readable streams that a body needs. */
+/**
+ * The part of Node's readable streams that a body needs. A chunk is lent: it is valid until the
+ * listener returns.
+ */
 export interface BodySource {
   /** Whether it has ended or broken off. Then no event tells so any more. */
   readonly destroyed?: boolean;
@@ -40,23 +45,14 @@ export interface BodySource {
 export interface HttpTimeouts {
   /** For the header of a request. */
   readonly headerMs: number;
-  /** For a whole request with its body. */
-  readonly requestMs: number;
   /** For a connection without a request. */
   readonly idleMs: number;
   /** For a connection on which nothing can be read or written. */
   readonly stalledMs: number;
 }
 
-const TIMEOUTS: HttpTimeouts = {
-  headerMs: 10_000,
-  requestMs: 24 * 60 * 60 * 1000, // a file of 100 GB takes hours; whoever reads a body has limits
-  idleMs: 30_000,
-  stalledMs: 60_000,
-};
-
-/** Why a request is refused before anybody has seen it. */
-export type HttpRefusal = "no-http" | "header-too-large" | "too-slow" | "too-many-connections";
+/** Whoever reads a body has limits of its own, and shorter ones. */
+const TIMEOUTS: HttpTimeouts = { headerMs: 10_000, idleMs: 30_000, stalledMs: 60_000 };
 
 export interface HttpListenOptions {
   readonly address: Address;
@@ -65,14 +61,19 @@ export interface HttpListenOptions {
   readonly handle: (request: Request, sent: SentRequest) => Promise<Response>;
   /** The answer to a request that is refused. The connection ends after it. */
   readonly refuse: (refusal: HttpRefusal) => Response;
-  readonly hasNoFreeDescriptors: () => boolean;
-  /** What a connection goes through first. @default nothing */
+  /** What a connection goes through first, TLS. @default nothing */
   readonly gate?: ConnectionGate | null;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** @default 10 s for a header, 24 h for a request, 30 s idle, 60 s stalled */
+  /** @default 10 s for a header, 30 s idle, 60 s stalled */
   readonly timeouts?: HttpTimeouts;
 }
+
+/**
+ * Time in milliseconds after an answer in which the rest of the body must have come, which nobody
+ * wants any more. Otherwise clients that drip bytes would hold all connections.
+ */
+const UNWANTED_MS_MAX = 30_000;
 
 /** An open HTTP port. */
 export interface HttpListener {
@@ -83,167 +84,184 @@ export interface HttpListener {
 }
 
 /**
- * Serves HTTP/1.1. Deno 2.6 ignores the time limits and the maximum number of connections, answers
- * itself what is no HTTP, always agrees to `Expect: 100-continue`, and holds in memory what a client
- * does not read, so it is not for use where strangers reach the port.
+ * Serves HTTP/1.1 to strangers, with the requests and responses of the Fetch standard.
  *
  * @throws {UserError} when the address is not available
  */
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
-  const { handle, refuse, clock, timeouts = TIMEOUTS } = options;
-  const connections = new HttpConnections(options);
-  const refuseLast = (refusal: HttpRefusal) => {
-    const response = refuse(refusal);
-    response.headers.set("connection", "close");
-    return response;
-  };
-  /** By request: the body for which a client waits until it is wanted. */
-  const awaitedBodies = new WeakMap<object, AwaitedBody>();
-  // By default the library replaces the global `Request` and `Response`, and ends a connection on
-  // which a body is still arriving 0.5 s after the answer: `handle` reads or drops all bodies.
-  const listener = getRequestListener(
-    async (request, { incoming, outgoing }) => {
-      if (connections.begin(incoming.socket, outgoing)) return refuseLast("too-many-connections");
-      const awaited = awaitedBodies.get(incoming);
-      return await handle(request, {
-        target: incoming.url ?? "/",
-        body: awaited ?? incoming,
-        abort: () => breakOff(outgoing, options.clock),
-        isWaiting: () => awaited?.isWaiting ?? false,
-      });
-    },
-    {
-      overrideGlobalObjects: false,
-      autoCleanupIncoming: false,
-      errorHandler: () => refuseLast("no-http"), // a `Host` that is none
-    },
-  );
-  const refused = new WeakSet<Socket>();
-  const refuseUnread = async (error: Error & { readonly code?: string }, socket: Socket) => {
-    if (refused.has(socket)) return;
-    refused.add(socket);
-    if (!socket.writable || connections.isAnswering(socket)) return void socket.destroy();
-    socket.end(await textOf(refuseLast(refusalOf(error.code))));
-    clock.after(FAREWELL_MS, () => socket.destroy());
-  };
-  const servers: http.Server[] = [];
-  const createServer = () => {
-    const server = http.createServer(
-      {
-        headersTimeout: timeouts.headerMs,
-        connectionsCheckingInterval: timeouts.headerMs / 4,
-        requestTimeout: timeouts.requestMs,
-        keepAliveTimeout: timeouts.idleMs,
-      },
-      (request, response) => void listener(request, response),
-    );
-    server.on("checkContinue", (request, response) => {
-      awaitedBodies.set(request, new AwaitedBody(request, () => response.writeContinue()));
-      void listener(request, response);
-    });
-    server.timeout = timeouts.stalledMs;
-    server.on(
-      "clientError",
-      (error: Error, socket) => void refuseUnread(error, socket as Socket),
-    );
-    servers.push(server);
-    return server;
-  };
-  // With a gate, a server that never listens gets the connections that come through it.
-  const fed = options.gate ? createServer() : null;
-  fed?.emit("listening"); // or it would not look for requests that are too slow
-  const acceptor = await Acceptor.open({
+  const { handle, refuse, timeouts = TIMEOUTS } = options;
+  const server = await HttpServer.open({
     ...options,
-    allowHalfOpen: true,
-    checksEachConnection: false,
-    ...(fed === null ? { createServer } : {}),
-  });
-  acceptor.on("connection", (socket) => {
-    connections.accepted(socket);
-    fed?.emit("connection", socket); // without a gate, the server reads it already
+    connectionsFlag: "--http-connections-max",
+    times: { ...timeouts, headMs: timeouts.headerMs },
+    async handle(exchange) {
+      const request = requestOf(exchange);
+      const body = new SentBody(exchange);
+      const response = await handle(request, {
+        target: exchange.target,
+        body,
+        abort: () => exchange.abort(),
+        isWaiting: () => exchange.isWaiting,
+      });
+      if (body.problem instanceof HttpSyntaxError) throw body.problem;
+      await send(exchange, response);
+      const cancel = options.clock.after(UNWANTED_MS_MAX, () => exchange.abort());
+      await body.settled().finally(cancel);
+    },
+    refuse: (exchange, refusal) => send(exchange, refuse(refusal)),
   });
   return {
     get connections() {
-      return connections.count;
+      return server.connections;
     },
-    close() {
-      acceptor.close();
-      fed?.close();
-      for (const server of servers) server.closeAllConnections();
-    },
+    close: () => void server.close(),
   };
 }
 
-/** Time in milliseconds for which a client can read why its connection ends. */
-const FAREWELL_MS = 1_000;
+const HOST = /^(?:\[[0-9a-fA-F:.]+\]|[^\s/?#@\\:[\]]+)(?::[0-9]*)?$/;
 
-/** @param code of Node's error */
-function refusalOf(code: string | undefined): HttpRefusal {
-  if (code === "HPE_HEADER_OVERFLOW") return "header-too-large";
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "too-slow";
-  return "no-http";
+/** @throws {HttpSyntaxError} when the Fetch standard knows no such request */
+function requestOf({ method, target, fields }: HttpExchange): Request {
+  const host = fields.get("host") ?? "";
+  if (!HOST.test(host)) throw new HttpSyntaxError(400, "The host is malformed");
+  const url = target.startsWith("/") ? `http://${host}${target}` : target;
+  try {
+    return new Request(url, { method, headers: [...fields] });
+  } catch (error) {
+    throw new HttpSyntaxError(400, messageOf(error));
+  }
 }
 
-/** A response as it is sent. */
-async function textOf(response: Response): Promise<string> {
-  const body = await response.text();
-  const length = new TextEncoder().encode(body).length;
-  response.headers.set("content-length", String(length));
-  const reason = http.STATUS_CODES[response.status] ?? "";
-  const headers = [...response.headers].map(([name, value]) => `${name}: ${value}`);
-  return [`HTTP/1.1 ${response.status} ${reason}`, ...headers, "", body].join("\r\n");
+/** Bytes of a response of unknown size that are held to find out its size. */
+const HELD_BYTES_MAX = 64 * 1024;
+
+async function send(exchange: HttpExchange, response: Response): Promise<void> {
+  const { status, body } = response;
+  const headers = [...response.headers].filter(([name]) => !OWN_FIELDS.has(name));
+  headers.push(["date", new Date().toUTCString()]);
+  if (response.headers.get("connection") === "close") exchange.closeAfter();
+  const length = response.headers.get("content-length");
+  const size = length === null ? null : Number(length);
+  if (exchange.method === "HEAD") {
+    await body?.cancel();
+    return await exchange.answerHead(status, headers, size ?? (body === null ? 0 : null));
+  }
+  if (body === null) return await exchange.answer(status, headers, new Uint8Array(0));
+  const reader = body.getReader();
+  // A client that has ended its half may still read an answer that ends.
+  exchange.onGone(size === null, () => void reader.cancel().catch(() => {}));
+  try {
+    await sendBody(exchange, status, headers, size, reader);
+  } catch (error) {
+    await reader.cancel().catch(() => {});
+    throw error;
+  }
 }
 
-/** The part of Node's responses that is needed to end one. */
-interface Outgoing {
-  readonly headersSent: boolean;
-  readonly destroyed: boolean;
-  destroy(error: Error): unknown;
+/** What `HttpExchange` says itself. */
+const OWN_FIELDS = new Set(["content-length", "transfer-encoding", "connection", "date"]);
+
+async function sendBody(
+  exchange: HttpExchange,
+  status: number,
+  headers: readonly (readonly [string, string])[],
+  size: number | null,
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<void> {
+  const isEndless = headers.some(([name, value]) => {
+    return name === "content-type" && value.startsWith("text/event-stream");
+  });
+  if (size === null && !isEndless) {
+    const held: Uint8Array[] = [];
+    let bytes = 0;
+    while (bytes <= HELD_BYTES_MAX) {
+      const { done, value } = await reader.read();
+      if (done) return await exchange.answer(status, headers, joinBytes(held));
+      held.push(value);
+      bytes += value.length;
+    }
+    await exchange.begin(status, headers, null, joinBytes(held));
+  } else {
+    const { value } = await reader.read();
+    await exchange.begin(status, headers, size, value);
+  }
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    await exchange.write(value);
+  }
+  if (size === null) await exchange.end();
 }
 
-/**
- * Ends the connection of a response, but not before its header: Deno 2.6 would end nothing then, and
- * nothing either without an error.
- */
-function breakOff(outgoing: Outgoing, clock: Clock): void {
-  if (outgoing.destroyed) return;
-  if (outgoing.headersSent) outgoing.destroy(new Error("the response breaks off"));
-  else clock.after(1, () => breakOff(outgoing, clock));
-}
+/** The body of a request as events. It is read as long as somebody listens, and is not paused. */
+class SentBody implements BodySource {
+  readonly #exchange: HttpExchange;
+  readonly #received: ((chunk: Uint8Array) => void)[] = [];
+  readonly #ended = new Map<string, (() => void)[]>();
+  /** Resolves when it has ended or broken off, and is not read any more. */
+  #pumping: Promise<void> | null = null;
+  #isPaused = false;
+  #goOn: () => void = () => {};
+  destroyed = false;
+  /** Why it has broken off; `null` if it has not. */
+  problem: unknown = null;
 
-/** A body that its client sends when it is asked for. */
-class AwaitedBody implements BodySource {
-  readonly #body: BodySource;
-  readonly #ask: () => void;
-  isWaiting = true;
-
-  constructor(body: BodySource, ask: () => void) {
-    this.#body = body;
-    this.#ask = ask;
+  constructor(exchange: HttpExchange) {
+    this.#exchange = exchange;
   }
 
-  on(event: "data", received: (chunk: Uint8Array) => void): unknown;
-  on(event: "end" | "close" | "error", ended: () => void): unknown;
-  on(event: "data" | "end" | "close" | "error", listener: (chunk: Uint8Array) => void): unknown {
-    if (event !== "data") return this.#body.on(event, listener as () => void);
-    if (this.isWaiting) this.#ask();
-    this.isWaiting = false;
-    return this.#body.on(event, listener);
+  on(event: "data" | "end" | "close" | "error", listener: (chunk: Uint8Array) => void): void {
+    if (event === "data") {
+      this.#received.push(listener);
+      this.#pumping ??= this.#pump();
+    } else {
+      const listeners = this.#ended.get(event) ?? [];
+      listeners.push(listener as () => void);
+      this.#ended.set(event, listeners);
+    }
   }
 
-  get destroyed(): boolean {
-    return this.#body.destroyed ?? false;
+  pause(): void {
+    this.#isPaused = true;
   }
 
-  pause(): unknown {
-    return this.#body.pause();
+  resume(): void {
+    this.#isPaused = false;
+    this.#goOn();
   }
 
-  resume(): unknown {
-    return this.#body.resume();
+  destroy(): void {
+    this.destroyed = true;
+    this.#exchange.abort();
+    this.#goOn();
   }
 
-  destroy(): unknown {
-    return this.#body.destroy();
+  /** Resolves when nobody reads it any more. What is left then is the server's to drop. */
+  async settled(): Promise<void> {
+    if (this.#isPaused) return;
+    await this.#pumping;
+  }
+
+  async #pump(): Promise<void> {
+    await Promise.resolve(); // the listeners of the other events come first
+    let end = "end";
+    try {
+      const chunks = this.#exchange.body("lent");
+      for (;;) {
+        while (this.#isPaused && !this.destroyed) {
+          await new Promise<void>((resolve) => this.#goOn = resolve);
+        }
+        const { done, value } = await chunks.next();
+        if (done === true) break;
+        for (const received of this.#received) received(value);
+      }
+    } catch (error) {
+      this.problem = error;
+      end = "error";
+    }
+    this.destroyed = true;
+    for (const name of [end, "close"]) {
+      for (const ended of this.#ended.get(name) ?? []) ended();
+    }
   }
 }

@@ -16,7 +16,6 @@ async function withListener(
     connectionsMax: 100,
     handle: (request) => Promise.resolve(new Response(new URL(request.url).pathname)),
     refuse: (refusal) => new Response(refusal, { status: 503 }),
-    hasNoFreeDescriptors: () => false,
     clock: systemClock,
     logger: silentLogger,
     ...options,
@@ -47,7 +46,7 @@ async function rest(connection: Deno.Conn): Promise<string> {
 
 /** Nothing takes so long in these tests. */
 const LONG_MS = 60_000;
-const LONG = { headerMs: LONG_MS, requestMs: LONG_MS, idleMs: LONG_MS, stalledMs: LONG_MS };
+const LONG = { headerMs: LONG_MS, idleMs: LONG_MS, stalledMs: LONG_MS };
 
 Deno.test("a header that does not end is not waited for, however it drips", NET, async () => {
   await withListener({ timeouts: { ...LONG, headerMs: 200 } }, async (port) => {
@@ -129,7 +128,8 @@ Deno.test(
       const body = new ReadableStream({
         start: (controller) => controller.enqueue(new Uint8Array(1)),
       });
-      return Promise.resolve(new Response(body));
+      const headers = { "content-type": "text/event-stream" };
+      return Promise.resolve(new Response(body, { headers }));
     };
     const options = { connectionsMax: 3, timeouts: LONG, handle: endless, logger };
     await withListener(options, async (port) => {

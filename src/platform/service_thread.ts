@@ -11,7 +11,10 @@ const RESTART_MS_MAX = 30_000;
 const SOUND_LIFE_MS = 60_000;
 
 /** What the main thread sends. */
-type Order<O> = { readonly kind: "start"; readonly options: O } | { readonly kind: "stop" };
+type Order<O> =
+  | { readonly kind: "start"; readonly options: O }
+  | { readonly kind: "news"; readonly news: unknown }
+  | { readonly kind: "stop" };
 
 /** What the thread sends. */
 type Report<S> =
@@ -23,6 +26,8 @@ type Report<S> =
 export interface ThreadService<S> {
   /** What the main thread is told, as plain data. */
   readonly started: S;
+  /** Takes over what the main thread says: plain data. */
+  update?(news: unknown): void;
   stop(): void | Promise<void>;
 }
 
@@ -55,6 +60,8 @@ export function serveInThread<O, S>(start: (options: O) => Promise<ThreadService
     if (data.kind === "start") {
       service = start(data.options);
       service.then(({ started }) => report({ kind: "started", started }), fail);
+    } else if (data.kind === "news") {
+      service?.then((running) => running.update?.(data.news), () => {}); // a failure is told above
     } else {
       Promise.resolve(service).then((running) => running?.stop())
         .then(() => report({ kind: "stopped" }), fail);
@@ -90,6 +97,8 @@ export class ServiceThread<O, S> {
   #cancelRestart: Cancel = () => {};
   #stopped: () => void = () => {};
   #isClosed = false;
+  /** What the service was last told; `undefined` before. */
+  #news: unknown;
 
   private constructor(options: ServiceThreadOptions<O>) {
     this.#options = options;
@@ -110,6 +119,12 @@ export class ServiceThread<O, S> {
       if (error instanceof UserError) throw error;
       throw new UserError(`Cannot start ${options.name}: ${messageOf(error)}`, { cause: error });
     }
+  }
+
+  /** Has the service take over plain data, now and after each restart. Only the last one counts. */
+  tell(news: unknown): void {
+    this.#news = news;
+    if (this.#worker !== null) post<O>(this.#worker, { kind: "news", news });
   }
 
   /** Stops the service, or ends its thread if it does not stop in time. */
@@ -160,6 +175,7 @@ export class ServiceThread<O, S> {
       end(new Error(event.message.split("\n")[0]));
     };
     post(worker, { kind: "start", options });
+    if (this.#news !== undefined) post<O>(worker, { kind: "news", news: this.#news });
     return promise;
   }
 

@@ -16,13 +16,14 @@ const fastClock: Clock = {
 
 class Bench {
   readonly counts = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+  readonly told = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly errors: string[] = [];
 
   start(frailty: Frailty, module = MODULE) {
     return ServiceThread.start<FrailServiceOptions, string>({
       name: "a service",
       module,
-      options: { frailty, counts: this.counts.buffer },
+      options: { frailty, counts: this.counts.buffer, told: this.told.buffer },
       clock: fastClock,
       logger: { ...silentLogger, error: (line) => void this.errors.push(line) },
     });
@@ -67,6 +68,18 @@ Deno.test("a service that fails is started again, later each time", async () => 
       );
     }
   }
+});
+
+Deno.test("a service is told what is new, and after a restart what was new last", async () => {
+  const bench = new Bench();
+  const { thread } = await bench.start("throws");
+  thread.tell(1);
+  thread.tell(2);
+  await until("it has started three times", () => bench.starts === 3);
+  await until("it is told again", () => Atomics.load(bench.told, 0) === 2);
+  thread.tell(3);
+  await until("it is told more", () => Atomics.load(bench.told, 0) === 3);
+  await thread.close();
 });
 
 Deno.test("a service that is closed while it is down does not start again", async () => {

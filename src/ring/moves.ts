@@ -19,6 +19,10 @@ export interface ArcMove {
  * Finds the moves of copies between two memberships, and no others: an id appears in them only if
  * its holders change, and a copy moves only to a member that lacks it.
  *
+ * The nodes do not need it: `FILE WORK` has each find its own part of these moves from the committed
+ * layout, blob by blob, also when that has changed once more before all are made. The plan says what
+ * they add up to, for the whole ring at once, and the tests hold the ring to it.
+ *
  * @param copies number of copies of each file
  * @returns disjoint arcs, in ascending order
  */

@@ -69,6 +69,8 @@ export class FileTotals {
   dead = 0;
   /** Number of copies that are missing where they belong. */
   missing = 0;
+  /** Their sizes. */
+  missingBytes = 0;
   /** Those of them that are of lost files, so that there is nothing to copy them from. */
   missingOfLost = 0;
   /** Number of files with fewer copies than they should have. */
@@ -93,6 +95,7 @@ export class FileTotals {
     this.bytes += sign * blob.size;
     const missing = wanted.length - present;
     this.missing += sign * missing;
+    this.missingBytes += sign * missing * blob.size;
     this.surplus += sign * (blob.holders.length - present);
     if (available === 0) {
       this.lost += sign;
@@ -108,6 +111,7 @@ export class FileTotals {
     this.blobs += other.blobs;
     this.dead += other.dead;
     this.missing += other.missing;
+    this.missingBytes += other.missingBytes;
     this.missingOfLost += other.missingOfLost;
     this.below += other.below;
     this.lost += other.lost;

@@ -131,7 +131,7 @@ export class FileIndex {
    * @param holders the nodes that hold the content
    * @returns its version
    */
-  commit(file: FileDescription, holders: readonly string[], nowMs: number): number {
+  commit(file: FileDescription, holders: readonly string[], nowMs: number): FileRecord {
     const before = this.find(file.name);
     if (before !== undefined) this.#bury(before);
     const version = ++this.#version;
@@ -144,7 +144,7 @@ export class FileIndex {
       ringId: ringIdOf(file.name),
     };
     this.#addLive(record, holders);
-    return record.version;
+    return record;
   }
 
   /** Deletes a file. Returns whether there was one. */

@@ -1,3 +1,4 @@
+import { joinBytes } from "../../src/base/bytes.ts";
 import { FrameDecoder } from "../../src/node/peers/frames.ts";
 import type { LinkFaults } from "./link_faults.ts";
 
@@ -180,18 +181,8 @@ async function readHello(
     const hello = frames.next();
     if (hello === null) continue;
     const { from } = JSON.parse(new TextDecoder().decode(hello));
-    return { from: String(from), bytes: joined(chunks) };
+    return { from: String(from), bytes: joinBytes(chunks) };
   }
-}
-
-function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /** Whether this is a usual end of a connection. */

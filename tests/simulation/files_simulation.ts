@@ -349,7 +349,7 @@ class FilesSimulation {
     await this.#runUntil(`${node.id} stops`, isDone, 70_000).catch((error) => {
       throw new Violation(`${error.message}: ${JSON.stringify([files.transfers, files.healing])}`);
     });
-    if (isStopped && files.healing?.pulls.running !== 0) throw new Violation("A pull goes on");
+    if (isStopped && files.healing?.pulls.blobs.length !== 0) throw new Violation("A pull goes on");
     node.kill();
     if (disk.staging.size > 0) throw new Violation("Something is half written");
   }

@@ -1,9 +1,11 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { joinBytes } from "../../src/base/bytes.ts";
 import { silentLogger } from "../../src/base/logger.ts";
 import { seededRandom } from "../../src/base/random.ts";
 import { BlobStore, type BlobStoreOptions } from "../../src/files/blob_store.ts";
 import { FileError, type FileErrorCode } from "../../src/files/file_error.ts";
 import { FaultyBlobDisk } from "./faulty_blob_disk.ts";
+import { sha256Of } from "./files/content_sums.ts";
 import { withTemporaryDirectory } from "./temporary_directory.ts";
 
 /** The blob of most tests, and where its file is in the directory of the store. */
@@ -46,28 +48,18 @@ export async function put(
 ): Promise<void> {
   const writer = await store.create(id, bytes.length);
   for (let at = 0; at < bytes.length; at += step) await writer.write(bytes.subarray(at, at + step));
-  await writer.finish();
+  await writer.finish(sha256Of(bytes));
 }
 
 /** @returns all bytes that came, and the error that ended them */
 export async function drain(pieces: AsyncIterable<Uint8Array>): Promise<[Uint8Array, unknown]> {
   const all: Uint8Array[] = [];
   try {
-    for await (const piece of pieces) all.push(piece);
+    for await (const piece of pieces) all.push(piece.slice());
   } catch (error) {
-    return [joined(all), error];
+    return [joinBytes(all), error];
   }
-  return [joined(all), null];
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return [joinBytes(all), null];
 }
 
 /** Demands that this fails with a `FileError`. @returns its code */

@@ -18,3 +18,12 @@ export const CALM = {
   nodeFlags: ["--election-ms", "10000"],
   flagsOf: { n1: ["--role", "leader"] },
 } satisfies LocalClusterOptions;
+
+/**
+ * As `CALM`, for tests that later wait for an election, or until a leader without followers gives
+ * up: both come within seconds.
+ */
+export const CALM_FOR_A_WHILE = {
+  ...CALM,
+  nodeFlags: ["--election-ms", "3000"],
+} satisfies LocalClusterOptions;

@@ -149,13 +149,10 @@ export class FaultDisk implements Disk {
     });
   }
 
-  /**
-   * Every path that a reader sees, directories included, with the content of files. Read it at
-   * once.
-   */
-  *everything(): Generator<readonly [path: string, content: Uint8Array | null]> {
+  /** Every path that a reader sees: files, and `null` for directories. */
+  *everything(): Generator<readonly [path: string, file: FaultFile | null]> {
     for (const directory of this.#seen.directories) yield [directory, null];
-    for (const [path, file] of this.#seen.files) yield [path, file.view()];
+    yield* this.#seen.files;
   }
 
   /** The files whose names would survive a power failure now. */

@@ -1,3 +1,4 @@
+import { latin1 } from "../../src/base/bytes.ts";
 import type { FileChange, PowerLoss } from "./power_loss.ts";
 
 /**
@@ -13,9 +14,9 @@ export class FaultFile {
   durableVersion = 0;
 
   /** @param content durable from the start */
-  constructor(content: Uint8Array) {
-    this.#content = new GrowingBytes(content);
-    this.#durable = new GrowingBytes(content);
+  constructor(content: Uint8Array | GrowingBytes) {
+    this.#durable = content instanceof GrowingBytes ? content : new GrowingBytes(content.slice());
+    this.#content = this.#durable.clone();
   }
 
   get sizeBytes(): number {
@@ -32,9 +33,9 @@ export class FaultFile {
     return this.#durable.view();
   }
 
-  /** The bytes that a reader sees. Read them at once. */
-  view(): Uint8Array {
-    return this.#content.view();
+  /** What a reader sees, as a byte string. */
+  text(): string {
+    return this.#content.text();
   }
 
   /** A copy of the content that a reader sees. */
@@ -73,14 +74,14 @@ export class FaultFile {
 
   /** @param powerLoss decides which unsynced changes survive; `null`: the power stayed on */
   afterCrash(powerLoss: PowerLoss | null): FaultFile {
-    const next = new FaultFile(this.#durable.copy());
+    const next = new FaultFile(this.#durable.clone());
     if (powerLoss === null) {
-      next.#content = new GrowingBytes(this.#content.copy());
+      next.#content = this.#content.clone();
       next.#pending = [...this.#pending];
       return next;
     }
     for (const part of powerLoss.survivors(this)) apply(next.#durable, part);
-    next.#content = new GrowingBytes(next.#durable.copy());
+    next.#content = next.#durable.clone();
     return next;
   }
 
@@ -97,14 +98,32 @@ function apply(bytes: GrowingBytes, change: FileChange): void {
   }
 }
 
-/** A buffer that grows at its end without being copied each time. */
+/**
+ * A buffer that grows at its end without being copied each time. Clones share the bytes until one
+ * of them changes: most files of most crashed disks never do.
+ */
 class GrowingBytes {
   #bytes: Uint8Array;
+  #isShared = false;
+  /** @see text; `null` until it is asked for */
+  #text: string | null = null;
   length: number;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes.slice();
-    this.length = bytes.length;
+  /** @param bytes nobody else changes them */
+  constructor(bytes: Uint8Array, length = bytes.length) {
+    this.#bytes = bytes;
+    this.length = length;
+  }
+
+  clone(): GrowingBytes {
+    const clone = new GrowingBytes(this.#bytes, this.length);
+    this.#isShared = clone.#isShared = true;
+    clone.#text = this.#text;
+    return clone;
+  }
+
+  text(): string {
+    return this.#text ??= latin1(this.#bytes, 0, this.length);
   }
 
   copy(): Uint8Array {
@@ -124,17 +143,30 @@ class GrowingBytes {
 
   write(bytes: Uint8Array, offset: number): void {
     if (offset + bytes.length > this.length) this.resize(offset + bytes.length);
+    this.#own();
+    this.#text = null;
     this.#bytes.set(bytes, offset);
   }
 
   resize(length: number): void {
     if (length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(length, 2 * this.#bytes.length));
-      grown.set(this.#bytes.subarray(0, this.length));
-      this.#bytes = grown;
+      this.#moveTo(new Uint8Array(Math.max(length, 2 * this.#bytes.length)));
     } else if (length < this.length) {
+      this.#own();
       this.#bytes.fill(0, length, this.length);
     }
     this.length = length;
+    this.#text = null;
+  }
+
+  /** Leaves the shared bytes to the others. */
+  #own(): void {
+    if (this.#isShared) this.#moveTo(new Uint8Array(this.#bytes.length));
+  }
+
+  #moveTo(bytes: Uint8Array): void {
+    bytes.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = bytes;
+    this.#isShared = false;
   }
 }

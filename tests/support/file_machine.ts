@@ -46,14 +46,16 @@ export class FileMachine {
     }
   }
 
-  /** `FILE COMMIT` of a new content of 10 bytes. */
+  /** `FILE COMMIT` of a new content of 10 bytes. @returns the version, if it was committed */
   commit(
     name: string,
     blob: string,
     holders: string,
     { copies = 3, size = 10, options = [] as readonly (string | number)[] } = {},
   ): unknown {
-    return this.file("COMMIT", name, blob, size, blob + blob, copies, holders, 0, ...options);
+    const sha256 = blob + blob;
+    const reply = this.file("COMMIT", name, blob, size, sha256, copies, holders, 0, ...options);
+    return Array.isArray(reply) ? reply[0] : reply;
   }
 
   /** Whether the machine's snapshot restores the same, and what it restores. */

@@ -31,6 +31,8 @@ export interface LocalClusterOptions {
   readonly http?: boolean;
   /** Whether nodes hold files. @default false */
   readonly files?: boolean;
+  /** The command that starts the nodes, in front of `regent`. @default none */
+  readonly nodesWithin?: readonly string[];
   /**
    * Puts a relay between a node's Raft port and its peers.
    *
@@ -80,7 +82,7 @@ export class LocalCluster {
   /** Starts the processes and waits until they serve. */
   static async start(options: LocalClusterOptions = {}): Promise<LocalCluster> {
     const { nodes = 3, proxies = 1, dir, nodeFlags = [], proxyFlags = [], flagsOf = {} } = options;
-    const { raftRelay = (_, port) => port } = options;
+    const { raftRelay = (_, port) => port, nodesWithin } = options;
     const cluster = new LocalCluster(
       dir ?? Deno.makeTempDirSync(),
       dir === undefined,
@@ -108,7 +110,7 @@ export class LocalCluster {
         ...fileFlags,
       ];
       const places = { port: ports[at] ?? 0, httpPort: httpPorts[at] };
-      cluster.nodes.push(startMember(name, places, args, nodeDir));
+      cluster.nodes.push(startMember(name, places, args, nodeDir, nodesWithin));
     }
     const addresses = cluster.nodes.map(({ port }) => `${HOST}:${port}`).join(",");
     for (let at = 0; at < proxies; at++) {
@@ -234,8 +236,9 @@ function startMember(
   places: Pick<Member, "port" | "httpPort">,
   args: readonly string[],
   dir: string,
+  within?: readonly string[],
 ): Member {
-  return { name, ...places, args, dir, process: new RegentProcess(args) };
+  return { name, ...places, args, dir, process: new RegentProcess(args, undefined, within) };
 }
 
 /**

@@ -170,23 +170,16 @@ function withoutRepeats(file: FaultFile, outcomes: readonly FileOutcome[]): File
   const byContent = new Map<string, FileOutcome>();
   for (const outcome of outcomes) {
     const loss = { ...EVERYTHING_LOST, survivors: () => outcome.survivors };
-    const content = textOf(file.afterCrash(loss).view());
+    const content = file.afterCrash(loss).text();
     if (!byContent.has(content)) byContent.set(content, outcome);
   }
   return [...byContent.values()];
 }
 
-const decoder = new TextDecoder("latin1");
-
-/** One character for each byte; different bytes become different characters. */
-function textOf(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
-}
-
 /** Equal for two disks if and only if a reader cannot distinguish them. */
 export function imageOf(disk: FaultDisk): string {
-  const files = [...disk.everything()].map(([path, content]) =>
-    content === null ? `${path}/` : `${path}:${content.length}:${textOf(content)}`
-  );
-  return files.sort().join("\n");
+  return [...disk.everything()]
+    .sort(([one], [other]) => one < other ? -1 : 1)
+    .map(([path, file]) => file === null ? `${path}/` : `${path}:${file.sizeBytes}:${file.text()}`)
+    .join("\n");
 }

@@ -3,8 +3,14 @@
  */
 const PATIENCE_MS = 60_000;
 
+const INTERVAL_MS_MIN = 10;
+const INTERVAL_MS_MAX = 200;
+/** The pause before the next look, as a share of the time waited: a long wait is cheap. */
+const INTERVAL_SHARE = 0.05;
+
 /**
- * Polls until the condition holds.
+ * Polls until the condition holds. The longer it waits, the longer it pauses: looks at processes cost
+ * them time, too.
  *
  * @throws if it does not hold in time; the message includes what `describe` returns
  */
@@ -14,11 +20,13 @@ export async function until(
   options: { readonly timeoutMs?: number; readonly describe?: () => string } = {},
 ): Promise<void> {
   const { timeoutMs = PATIENCE_MS, describe = () => "" } = options;
-  const deadlineMs = performance.now() + timeoutMs;
+  const startMs = performance.now();
   while (!(await holds())) {
-    if (performance.now() > deadlineMs) {
+    const waitedMs = performance.now() - startMs;
+    if (waitedMs > timeoutMs) {
       throw new Error(`Gave up waiting after ${timeoutMs} ms: ${what}. ${describe()}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const pauseMs = Math.min(Math.max(INTERVAL_MS_MIN, waitedMs * INTERVAL_SHARE), INTERVAL_MS_MAX);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }

@@ -3,7 +3,7 @@ import { UserError } from "../../base/errors.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { HttpClient } from "../../platform/http_client.ts";
 import type { Address } from "../../platform/network.ts";
-import { connect } from "../connect.ts";
+import { connectHttp } from "../connect.ts";
 import { sha256In } from "./digest.ts";
 import { pathOfName } from "./file_names.ts";
 import {
@@ -94,7 +94,11 @@ export interface ListRequest {
 /** A client of the files of a cluster, through the HTTP port of any node or proxy. */
 export class FilesClient {
   readonly #address: Address;
-  readonly #http = new HttpClient({ clock: systemClock, connect, stalledMs: STALLED_MS_MAX });
+  readonly #http = new HttpClient({
+    clock: systemClock,
+    connect: connectHttp,
+    stalledMs: STALLED_MS_MAX,
+  });
 
   constructor(address: Address) {
     this.#address = address;

@@ -1,3 +1,4 @@
+import { joinBytes } from "../../base/bytes.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { HttpCall, HttpClient } from "../../platform/http_client.ts";
 import type { Address } from "../../platform/network.ts";
@@ -76,13 +77,7 @@ export async function bytesOf({ body }: HttpReply, bytesMax: number): Promise<Ui
     if (length > bytesMax) throw new HttpBroken(`the answer is longer than ${bytesMax} bytes`);
     parts.push(chunk);
   }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return joinBytes(parts);
 }
 
 async function* unbrokenBody(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

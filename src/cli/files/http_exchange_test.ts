@@ -217,7 +217,7 @@ Deno.test("an answer that ends too early or is no HTTP is an error", NET, async 
     }
   });
   const nobody = new Client({ host: "127.0.0.1", port: 1 });
-  await assertRejects(() => sent(nobody), HttpBroken, "ECONNREFUSED");
+  await assertRejects(() => sent(nobody), HttpBroken, "refused");
   const split = { headers: { a: "b\r\nc: d" } };
   await withServer([], async (client) => {
     await assertRejects(() => sent(client, split), Error, "Cannot send a: b");

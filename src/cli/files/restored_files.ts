@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { messageOf, UserError } from "../../base/errors.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { BlobStore } from "../../files/blob_store.ts";
@@ -90,12 +91,15 @@ export async function restoreContents(
     for (const { id, size, sha256 } of found) {
       const source = contentPath(backup, sha256);
       const writer = await store.create(id, size);
+      const hash = createHash("sha256");
       for await (const chunk of chunksOf(source)) {
+        hash.update(chunk);
         await writer.write(chunk);
         progress.show(doneBytes += chunk.length);
       }
-      const written = await writer.finish();
-      if (written.sha256 !== sha256) {
+      if (hash.digest("hex") === sha256) await writer.finish(sha256);
+      else {
+        await writer.abort();
         throw new UserError(`Cannot use ${source}: it is damaged; run the backup again`);
       }
     }

@@ -1,6 +1,6 @@
 import { HEALER_LIMITS } from "../../files/healer_limits.ts";
-import { COPIES_MAX } from "../../files/put_options.ts";
 import { WEIGHT_MAX } from "../../ring/ring.ts";
+import { FILE_COPIES_MAX } from "../../store/file_rules.ts";
 import {
   bytes,
   decimal,
@@ -22,7 +22,7 @@ export const uploadFlags = {
     help: "Number of copies of each file that is uploaded here, at most one on each node",
     defaultValue: 3,
     min: 1,
-    max: COPIES_MAX,
+    max: FILE_COPIES_MAX,
   }),
 } satisfies Flags;
 
@@ -66,6 +66,11 @@ export const fileFlags = {
   }),
 } satisfies Flags;
 
+/** Whether a node has a part in files, whose contents are in this directory. */
+export function holdsFiles({ fileWeight }: Values<typeof fileFlags>, directory: string): boolean {
+  return fileWeight > 0 || isThere(directory);
+}
+
 /**
  * A node's part in files.
  *
@@ -77,7 +82,7 @@ export function filesStorage(
     & Pick<FilesStorageOptions, "nodeId" | "clusterId" | "directory" | "advertisedHost">
     & { readonly host: string },
 ): FilesStorageOptions | null {
-  if (values.fileWeight === 0 && !isThere(directory)) return null;
+  if (!holdsFiles(values, directory)) return null;
   return {
     ...place,
     directory,

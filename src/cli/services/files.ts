@@ -1,6 +1,7 @@
 import { formatAddress } from "../../base/address.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { CutOffView } from "../../faults/cut_off.ts";
 import { HttpBlobPeers } from "../../files/blob_peers.ts";
 import { BlobServer } from "../../files/blob_server.ts";
 import { BlobStore } from "../../files/blob_store.ts";
@@ -13,9 +14,9 @@ import { ScrubFile } from "../../files/scrub_file.ts";
 import { NodeUploads } from "../../files/upload_forwarding.ts";
 import { type Cancel, systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
-import { hasNoFreeDescriptors } from "../../platform/process.ts";
-import { connect } from "../connect.ts";
+import { connectHttp } from "../connect.ts";
 import type { Links } from "../tls.ts";
+import { connectionsOf, type ServiceDescriptors } from "./descriptors.ts";
 import { OwnNodeWatch } from "./own_node.ts";
 
 /** Interval in milliseconds at which uploads are looked after that nobody continues. */
@@ -44,10 +45,13 @@ export interface FilesServiceOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  readonly descriptors: ServiceDescriptors;
   readonly send: SendCommand;
   /** The id of the cluster; "" while it is not known. */
   readonly clusterId: () => string;
   readonly links: Links;
+  /** The faults of the node, if it obeys any. */
+  readonly cutOff: CutOffView | null;
   readonly logger: Logger;
 }
 
@@ -64,9 +68,30 @@ export interface FilesHandle {
  * @throws {UserError} when the directory or the port cannot be used
  */
 export async function startFiles(options: FilesServiceOptions): Promise<FilesHandle> {
-  const { storage, copies, send, clusterId, logger } = options;
-  const peers = new HttpBlobPeers({ clusterId, connect, clock: systemClock });
-  const shared = { send, peers, clock: systemClock, logger, copies };
+  const { storage, descriptors, copies, send, clusterId, cutOff, logger } = options;
+  let node: Files | null = null;
+  const isCutOff = (address: string) =>
+    cutOff !== null && !cutOff.isEmpty &&
+    (cutOff.isPaused || cutOff.isIsolated(node?.nodeAt(address) ?? null));
+  const peers = new HttpBlobPeers({
+    clusterId,
+    ...(storage === null ? {} : { node: storage.nodeId }),
+    isCutOff,
+    idleAllMax: descriptors.idleMax,
+    connect: connectHttp,
+    clock: systemClock,
+  });
+  cutOff?.watch(() => peers.disconnectCutOff());
+  const shared = {
+    send,
+    peers,
+    clock: systemClock,
+    logger,
+    copies,
+    uploadLimits: { descriptorsMax: descriptors.uploads },
+    progressAt: (address: string) => peers.progress(address),
+    readsMax: Math.max(1, descriptors.connectionsMax),
+  };
   if (storage === null) {
     const files = new Files({ ...shared, storage: null });
     return {
@@ -89,14 +114,18 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     uploads: () => local,
     gate: options.links.gate({
       port: "the port for files",
-      connectionsMax: 1_000,
+      connectionsMax: connectionsOf(descriptors.transfersMax),
       refusePeer: (peer) => {
         const { members } = own;
         const isMember = members?.some((id) => peer.isNode(id)) ?? peer.mayBeNode;
         return isMember || peer.isProxy ? null : "is neither a member's nor a proxy's";
       },
     }),
-    hasNoFreeDescriptors,
+    isCutOff: (id) =>
+      cutOff !== null && (cutOff.isPaused || (id !== null && cutOff.isIsolated(id))),
+    progress: () => node?.healing ?? {},
+    connectionsMax: connectionsOf(descriptors.transfersMax),
+    transfersMax: descriptors.transfersMax,
     clock: systemClock,
     logger,
   });
@@ -112,7 +141,7 @@ export async function startFiles(options: FilesServiceOptions): Promise<FilesHan
     scrubPlace: new ScrubFile(`${directory}/scrub`),
     limits,
   };
-  const files = new Files({ ...shared, storage: parts });
+  const files = node = new Files({ ...shared, storage: parts });
   const uploads = local = new LocalUploads({
     node: nodeId,
     partial: await PartialUploads.open({

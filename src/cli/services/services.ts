@@ -1,20 +1,18 @@
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { CutOff } from "../../faults/cut_off.ts";
 import { sharedSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import type { Address } from "../../platform/network.ts";
 import { ServiceThread } from "../../platform/service_thread.ts";
 import { type Flag, type Flags, integer, port as portFlag, type Values } from "../flags.ts";
 import type { TlsSettings } from "../tls.ts";
+import type { ServiceDescriptors } from "./descriptors.ts";
 import type { FilesStorageOptions } from "./files.ts";
 import type { ThreadOptions } from "./thread.ts";
 
 /** With `auto`, the HTTP port is the client port plus this. */
 export const HTTP_PORT_OFFSET = 1_000;
-/** Maximum number of HTTP connections, as a share of the clients for which there is room. */
-const CONNECTIONS_SHARE_MAX = 0.1;
-/** Number of file descriptors for the thread itself, and for its connections to nodes. */
-const THREAD_DESCRIPTORS = 16;
 
 /** `auto`: the client port plus 1000, or no port if that one is in use. */
 export type HttpPort = number | "auto" | "off";
@@ -40,36 +38,14 @@ const httpPort: Flag<HttpPort> = {
 export const httpFlags = {
   httpPort,
   httpConnectionsMax: integer("N", {
-    help: "Maximum number of connections for HTTP; at most a tenth of the clients that the limit " +
-      "of open files allows",
+    help:
+      "Maximum number of connections for HTTP; at most a tenth of the number of open files that " +
+      "the process may have (ulimit -n)",
     defaultValue: 256,
     min: 1,
     max: 100_000,
   }),
 } satisfies Flags;
-
-/** Number of file descriptors that serving HTTP needs. */
-export function httpDescriptorsWanted(
-  { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
-): number {
-  return httpPort === "off" ? 0 : httpConnectionsMax + THREAD_DESCRIPTORS;
-}
-
-/**
- * Shares out the clients that the file descriptors allow.
- *
- * @returns `connectionsMax`: `--http-connections-max`, or fewer if there is no room for so many;
- *   `clientsFitting`: number of Redis clients for which there is room beside them
- */
-export function httpShare(
-  values: Values<typeof httpFlags>,
-  fitting: number,
-): { readonly connectionsMax: number; readonly clientsFitting: number } {
-  if (values.httpPort === "off") return { connectionsMax: 0, clientsFitting: fitting };
-  const share = Math.max(1, Math.floor(fitting * CONNECTIONS_SHARE_MAX));
-  const connectionsMax = Math.min(values.httpConnectionsMax, share);
-  return { connectionsMax, clientsFitting: fitting - connectionsMax - THREAD_DESCRIPTORS };
-}
 
 /** What a process has for the services beside its Redis port. */
 export interface ServiceOptions {
@@ -81,15 +57,23 @@ export interface ServiceOptions {
   readonly seeds: readonly Address[];
   /** Maximum size in bytes of a value. */
   readonly bulkBytesMax: number;
-  /** @see httpShare */
-  readonly connectionsMax: number;
+  readonly descriptors: ServiceDescriptors;
   /** Number of copies of files for which none is given. */
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
   /** `null` without TLS. */
   readonly tls: TlsSettings | null;
+  /** The faults of the node, if it obeys any. @default none */
+  readonly faults?: FaultsSource | null;
   readonly logger: Logger;
+}
+
+/** Faults as far as they concern connections to other nodes. */
+export interface FaultsSource {
+  readonly cutOff: CutOff;
+  /** Calls `changed` after each change. */
+  watch(changed: () => void): void;
 }
 
 /** Services that run. */
@@ -113,13 +97,14 @@ export async function startServices(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
   options: ServiceOptions,
 ): Promise<ServicesHandle | null> {
-  const { name, address, seeds, bulkBytesMax, connectionsMax, copies, storage, logger } = options;
+  const { name, address, seeds, bulkBytesMax, descriptors, copies, storage, logger } = options;
+  const { faults = null } = options;
+  const { connectionsMax } = descriptors;
   if (httpPort === "off" && storage === null) return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
   const http = port === "off" ? null : {
     address: { host: address.host, port },
     isOptional: httpPort === "auto",
-    connectionsMax,
     bulkBytesMax,
   };
   const { thread } = await ServiceThread.start<ThreadOptions, null>({
@@ -132,12 +117,18 @@ export async function startServices(
       http,
       copies,
       storage,
+      descriptors,
       suspicion: sharedSuspicion(),
       tls: options.tls,
+      obeysFaults: faults !== null,
     },
     clock: systemClock,
     logger,
   });
+  if (faults !== null) {
+    faults.watch(() => thread.tell(faults.cutOff));
+    thread.tell(faults.cutOff); // one may have begun while the thread started
+  }
   if (http !== null && connectionsMax < httpConnectionsMax) {
     logger.warn(
       `accepts at most ${connectionsMax} connections for HTTP instead of ${httpConnectionsMax} ` +

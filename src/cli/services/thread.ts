@@ -2,14 +2,16 @@
 import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
+import { type CutOff, CutOffView } from "../../faults/cut_off.ts";
+import { FaultyNetwork } from "../../faults/faulty_network.ts";
 import { HttpApi } from "../../http/http_api.ts";
 import { Page } from "../../http/page.ts";
 import { StoreClient } from "../../http/store_client.ts";
 import { shareSuspicion } from "../../platform/acceptor.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { type HttpListener, listenHttp } from "../../platform/http_listener.ts";
-import type { Address } from "../../platform/network.ts";
-import { hasNoFreeDescriptors, runInBackground, stderrLogger } from "../../platform/process.ts";
+import type { Address, Network } from "../../platform/network.ts";
+import { runInBackground, stderrLogger } from "../../platform/process.ts";
 import { serveInThread, type ThreadService } from "../../platform/service_thread.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
@@ -17,6 +19,7 @@ import { PAGE } from "../../web/page.ts";
 import { ConnectionLost, RespClient } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
 import { type Links, openLinks, type TlsSettings } from "../tls.ts";
+import type { ServiceDescriptors } from "./descriptors.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
 import { memberFaults } from "./member_faults.ts";
 
@@ -34,10 +37,13 @@ export interface ThreadOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  readonly descriptors: ServiceDescriptors;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
   /** `null` without TLS. */
   readonly tls: TlsSettings | null;
+  /** Whether the node fails on purpose when it is told to. Then the thread is told, too. */
+  readonly obeysFaults: boolean;
 }
 
 export interface HttpOptions {
@@ -45,7 +51,6 @@ export interface HttpOptions {
   readonly address: Address;
   /** Whether the rest goes on without HTTP when the address is not available. */
   readonly isOptional: boolean;
-  readonly connectionsMax: number;
   /** Maximum size in bytes of a value. */
   readonly bulkBytesMax: number;
 }
@@ -54,22 +59,32 @@ serveInThread(start);
 
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
-  const { name, clientAddress, seeds, http, copies, storage } = options;
+  const { name, clientAddress, seeds, http, copies, storage, descriptors } = options;
   runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
   let core: ProxyCore | null = null;
   const links = openLinks(options.tls, logger);
-  const routing = () => core ??= startRouting(seeds, links, logger);
+  const cutOff = options.obeysFaults ? new CutOffView() : null;
+  const plainOrTls = links.network();
+  const network = cutOff === null ? plainOrTls : new FaultyNetwork(plainOrTls, {
+    isSilent: (remote) =>
+      !cutOff.isEmpty && remote !== formatAddress(clientAddress) &&
+      cutOff.isIsolated(nodeAt(core, remote)),
+    watch: (changed) => cutOff.watch(changed),
+  });
+  const routing = () => core ??= startRouting(seeds, network, logger);
   const store = new StoreClient(() => routing().router, systemClock);
   const filesHandle = await startFiles({
     clientAddress,
     copies,
     storage,
+    descriptors,
     send: (args) => store.send(args),
     clusterId: () => storage?.clusterId ?? clusterIdOf(routing()),
     links,
+    cutOff,
     logger,
   });
   let listener: HttpListener | null = null;
@@ -83,6 +98,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   }
   return {
     started: null,
+    update: (news) => cutOff?.update(news as CutOff),
     async stop() {
       listener?.close();
       await filesHandle.stop();
@@ -100,8 +116,8 @@ interface HttpParts {
 
 /** @returns `null` if the address is not available, and HTTP is optional */
 async function serveHttp(
-  { clientAddress }: ThreadOptions,
-  { address, isOptional, connectionsMax, bulkBytesMax }: HttpOptions,
+  { clientAddress, descriptors: { connectionsMax } }: ThreadOptions,
+  { address, isOptional, bulkBytesMax }: HttpOptions,
   { store, filesHandle: { files, uploads }, links, logger }: HttpParts,
 ): Promise<HttpListener | null> {
   let listener: HttpListener | null = null;
@@ -113,9 +129,9 @@ async function serveHttp(
     page: new Page(PAGE),
     bodyBytesMax: bulkBytesMax,
     isLoopback: isLoopback(address.host),
-    whyNotReady: () => whyNotReady(clientAddress),
-    cluster: () => clusterStatus([clientAddress]),
-    info: () => infoOf(clientAddress),
+    whyNotReady: shared(() => whyNotReady(clientAddress)),
+    cluster: shared(() => clusterStatus([clientAddress])),
+    info: shared(() => infoOf(clientAddress)),
     connections: () => listener?.connections ?? 0,
     clock: systemClock,
     logger,
@@ -130,7 +146,6 @@ async function serveHttp(
       handle: (request, sent) => http.handle(request, sent),
       refuse: (refusal) => http.refuse(refusal),
       gate: links.gate({ port: "the port for HTTP", connectionsMax }),
-      hasNoFreeDescriptors,
       clock: systemClock,
       logger,
     });
@@ -144,16 +159,25 @@ async function serveHttp(
 }
 
 /**
+ * Looks once for all who ask while a look is under way, so that few connections are open for that,
+ * however many ask.
+ */
+function shared<T>(look: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  return () => running ??= look().finally(() => running = null);
+}
+
+/**
  * How this thread watches the nodes: a fifth as often as a proxy for Redis clients does, so that
  * nodes which are not asked for anything have little to do. HTTP takes up to a second longer to
  * notice that a node is silent.
  */
 const CALM_WATCH = { watchIntervalMs: 250, silenceMsMax: 1_000 };
 
-function startRouting(seeds: readonly Address[], links: Links, logger: Logger): ProxyCore {
+function startRouting(seeds: readonly Address[], network: Network, logger: Logger): ProxyCore {
   const core = new ProxyCore({
     seeds,
-    network: links.network(),
+    network,
     clock: systemClock,
     random: Math.random,
     limits: CALM_WATCH,
@@ -162,6 +186,14 @@ function startRouting(seeds: readonly Address[], links: Links, logger: Logger): 
   });
   core.start();
   return core;
+}
+
+/** The id of the node that serves clients at an address, as far as any node has said. */
+function nodeAt(core: ProxyCore | null, address: string): string | null {
+  for (const { state } of core?.topology.nodes ?? []) {
+    for (const [id, at] of state?.addresses ?? []) if (at === address) return id;
+  }
+  return null;
 }
 
 /** The id of the cluster; "" while no node has said it. */

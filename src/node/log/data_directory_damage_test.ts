@@ -46,8 +46,8 @@ function stateOf(disk: FaultDisk): string {
 const DISK = used();
 const STATE = stateOf(DISK.afterCrash(null, SYNCS_AT_ONCE));
 /** The prepared file of the next segment means nothing. */
-const FILES = [...DISK.everything()].flatMap(([path, content]) =>
-  content === null || path === "log/new" ? [] : [{ path, bytes: content.slice() }]
+const FILES = [...DISK.everything()].flatMap(([path, file]) =>
+  file === null || path === "log/new" ? [] : [{ path, bytes: file.content() }]
 );
 
 /**

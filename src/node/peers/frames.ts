@@ -1,5 +1,5 @@
 import { isAscii } from "node:buffer";
-import { latin1, readUint32, writeUint32 } from "../../base/bytes.ts";
+import { joinBytes, latin1, readUint32, writeUint32 } from "../../base/bytes.ts";
 import { assert } from "../../base/errors.ts";
 
 /** Size in bytes of a frame's length, which precedes its payload. */
@@ -68,14 +68,7 @@ export class FrameDecoder {
     const available = this.#buffer.length - this.#offset;
     if (available >= bytes) return true;
     if (available + this.#laterBytes < bytes) return false;
-    const joined = new Uint8Array(available + this.#laterBytes);
-    joined.set(this.#buffer.subarray(this.#offset), 0);
-    let at = available;
-    for (const chunk of this.#later) {
-      joined.set(chunk, at);
-      at += chunk.length;
-    }
-    this.#buffer = joined;
+    this.#buffer = joinBytes([this.#buffer.subarray(this.#offset), ...this.#later]);
     this.#offset = 0;
     this.#later = [];
     this.#laterBytes = 0;

@@ -1,4 +1,4 @@
-import { crc32 } from "../../base/bytes.ts";
+import { crc32, joinBytes } from "../../base/bytes.ts";
 import { assert, errorOf, messageOf } from "../../base/errors.ts";
 import type { Disk, DiskFile } from "../../platform/disk.ts";
 import { RECORD_HEADER_BYTES, RecordWriter } from "../log/record.ts";
@@ -199,14 +199,7 @@ function takeJoined(pieces: Uint8Array[], bytesMax: number): Uint8Array {
   }
   const taken = pieces.splice(0, count);
   const [first] = taken;
-  if (first !== undefined && taken.length === 1) return first;
-  const joined = new Uint8Array(bytes);
-  let at = 0;
-  for (const piece of taken) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
+  return first !== undefined && taken.length === 1 ? first : joinBytes(taken);
 }
 
 function removeIfThere(disk: Disk, path: string): void {

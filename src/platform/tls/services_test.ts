@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { type TlsBench, withTls } from "../../../tests/support/tls/bench.ts";
 import { until } from "../../../tests/support/until.ts";
 import { silentLogger } from "../../base/logger.ts";
+import { channelsOver } from "../byte_channel.ts";
 import { HttpClient } from "../http_client.ts";
 import { listenHttp } from "../http_listener.ts";
 import { HttpServer } from "../http_server.ts";
@@ -44,7 +45,6 @@ async function withHttp(
       return new Response(`${request.method} ${pathname} ${bytes}`);
     },
     refuse: (refusal) => new Response(refusal, { status: 503 }),
-    hasNoFreeDescriptors: () => false,
     clock: bench.clock,
     logger: silentLogger,
     gate: gateOf(bench, takesPlain),
@@ -115,21 +115,24 @@ Deno.test("nodes exchange contents over TLS, and hold each other back", REAL, as
     const server = await HttpServer.open({
       address: { host: "127.0.0.1", port: 0 },
       connectionsMax: 100,
+      connectionsFlag: "--max",
       async handle(exchange) {
         for await (const chunk of exchange.body()) {
           received += chunk.length;
           if (received % 7 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
         }
-        await exchange.answer(200, {}, new Uint8Array(4 * MIB).fill(9));
+        await exchange.answer(200, [], new Uint8Array(4 * MIB).fill(9));
       },
-      hasNoFreeDescriptors: () => false,
       gate: gateOf(bench),
       clock: bench.clock,
       logger: silentLogger,
     });
     const credentials = bench.clientCredentials(bench.files);
     const { clock } = bench;
-    const client = new HttpClient({ clock, connect: tlsConnect({ credentials, clock }) });
+    const client = new HttpClient({
+      clock,
+      connect: channelsOver(tlsConnect({ credentials, clock })),
+    });
     for (let round = 0; round < 2; round++) {
       received = 0;
       const call = client.call({

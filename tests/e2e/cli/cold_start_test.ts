@@ -7,7 +7,6 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 /** The parts of the program besides its own source. */
 const PACKAGES = [
   "@borewit",
-  "@hono",
   "@noble",
   "@tokenizer",
   "asn1js",

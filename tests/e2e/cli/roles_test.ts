@@ -50,7 +50,8 @@ Deno.test("nodes with --role follower let others lead, and stand for election wh
 Deno.test("after a restart of all, the node with --role leader stands before those with --role follower", async () => {
   await withTemporaryDirectory(async (dir) => {
     const flagsOf = { n1: FOLLOWER, n2: FOLLOWER, n3: LEADER };
-    const cluster = await LocalCluster.start({ dir, proxies: 0, nodeFlags: PATIENT, flagsOf });
+    const nodeFlags = ["--election-ms", "4000"];
+    const cluster = await LocalCluster.start({ dir, proxies: 0, nodeFlags, flagsOf });
     try {
       await ask(await cluster.leader(), ["SET", "k", "v"]);
       await Promise.all(cluster.nodes.map(({ process }) => process.signal("SIGKILL")));

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { CALM } from "../../support/calm.ts";
+import { CALM_FOR_A_WHILE } from "../../support/calm.ts";
 import { freePorts } from "../../support/free_ports.ts";
 import type { LocalCluster, Member } from "../../support/local_cluster.ts";
 import { runRegent } from "../../support/regent_process.ts";
@@ -12,7 +12,7 @@ const HEADING = [
 ];
 
 Deno.test("regent status", async (t) => {
-  await withCluster(CALM, async (cluster) => {
+  await withCluster(CALM_FOR_A_WHILE, async (cluster) => {
     const leader = await cluster.leader();
     const followers = cluster.nodes.filter((node) => node !== leader);
     await t.step("from any node and from the proxy, the same table", async () => {

@@ -1,136 +1,29 @@
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { fieldsOf } from "../../../src/cli/resp_client.ts";
-import { PATIENT } from "../../support/calm.ts";
-import { ask, type LocalCluster, type Member } from "../../support/local_cluster.ts";
+import {
+  answerTo,
+  blobsOf,
+  client,
+  content,
+  digest,
+  digestOf,
+  fileAt,
+  FILES,
+  get,
+  holdersOf,
+  KIB,
+  MIB,
+  OUT_SOON,
+  put,
+  stagingOf,
+  untilHealthy,
+  untilPlaced,
+  untilState,
+} from "../../support/files/files_cluster.ts";
+import { ask } from "../../support/local_cluster.ts";
 import { until } from "../../support/until.ts";
 import { withCluster } from "../../support/with_cluster.ts";
-
-const KIB = 1024;
-const MIB = 1024 * KIB;
-const FILES = { ...PATIENT, http: true, files: true };
-/** Longer than a busy machine keeps a process waiting. */
-const OUT_SOON = ["--files-out-ms", "3000"];
-
-/** Each request has a connection of its own: a cluster may get the ports of one that has ended. */
-const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
-
-function fileAt({ httpPort }: Member, name: string): string {
-  return `http://127.0.0.1:${httpPort}/files/${encodeURIComponent(name)}`;
-}
-
-async function put(
-  member: Member,
-  name: string,
-  body: BodyInit,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  const response = await fetch(fileAt(member, name), { client, method: "PUT", body, headers });
-  await response.body?.cancel();
-  return response;
-}
-
-/** The status of a `PUT`, with its problem unless that is the condition. */
-async function answerTo(
-  member: Member,
-  name: string,
-  body: BodyInit,
-  headers: Record<string, string>,
-): Promise<string> {
-  const response = await fetch(fileAt(member, name), { client, method: "PUT", body, headers });
-  const text = await response.text();
-  return response.status === 412 ? "412" : `${response.status} ${text}`;
-}
-
-async function get(member: Member, name: string): Promise<Uint8Array> {
-  const response = await fetch(fileAt(member, name), { client });
-  assertEquals(response.status, 200);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-/** As `get` for large contents. */
-async function digestOf(member: Member, name: string): Promise<string> {
-  return digest(await get(member, name));
-}
-
-function digest(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
-}
-
-/** Bytes that no compression and no cache makes smaller. */
-function content(sizeBytes: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(sizeBytes);
-  for (let at = 0; at < sizeBytes; at += 64 * KIB) {
-    crypto.getRandomValues(bytes.subarray(at, Math.min(sizeBytes, at + 64 * KIB)));
-  }
-  return bytes;
-}
-
-async function fields(
-  member: Member,
-  args: readonly string[],
-): Promise<ReadonlyMap<string, unknown>> {
-  const reply = await ask(member, args);
-  return reply === null ? new Map() : fieldsOf(reply);
-}
-
-async function holdersOf(member: Member, name: string): Promise<readonly string[]> {
-  const holders = (await fields(member, ["FILE", "STAT", name])).get("holders");
-  return Array.isArray(holders) ? holders.map(String).sort() : [];
-}
-
-async function healthOf(member: Member, name: string): Promise<string> {
-  return String((await fields(member, ["FILE", "WHERE", name])).get("health"));
-}
-
-async function untilHealthy(cluster: LocalCluster, names: readonly string[]): Promise<void> {
-  let last = "";
-  await until("all files are healthy", async () => {
-    for (const name of names) {
-      last = `${name}: ${await healthOf(cluster.proxy, name)}`;
-      if (!last.endsWith("healthy")) return false;
-    }
-    return true;
-  }, { describe: () => `${last}\n${cluster.said()}` });
-}
-
-/** Waits until the nodes take part in files. */
-async function untilPlaced(cluster: LocalCluster, count: number): Promise<void> {
-  await until(`${count} nodes hold files`, async () => {
-    return Number((await fields(cluster.proxy, ["FILE", "REPAIR", "STATUS"])).get("up")) === count;
-  }, { describe: () => cluster.said() });
-}
-
-/** Waits until a node has this state in the layout. */
-async function untilState(cluster: LocalCluster, id: string, state: string): Promise<void> {
-  await until(`${id} is ${state}`, async () => {
-    const nodes = (await fields(cluster.proxy, ["FILE", "NODES"])).get("nodes");
-    return Array.isArray(nodes) && nodes.some((node) => {
-      const of = fieldsOf(node);
-      return of.get("id") === id && of.get("state") === state;
-    });
-  }, { describe: () => cluster.said() });
-}
-
-/** The paths of the blobs in a node's directory. */
-function blobsOf({ dir }: Member): string[] {
-  const found: string[] = [];
-  try {
-    for (const shard of Deno.readDirSync(`${dir}/files/blobs`)) {
-      for (const { name } of Deno.readDirSync(`${dir}/files/blobs/${shard.name}`)) {
-        found.push(`${dir}/files/blobs/${shard.name}/${name}`);
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return found;
-}
-
-function stagingOf({ dir }: Member): string[] {
-  return [...Deno.readDirSync(`${dir}/files/staging`)].map(({ name }) => name);
-}
 
 Deno.test("a file goes in through any member, comes out of all, and survives a restart", async () => {
   await withCluster(FILES, async (cluster) => {

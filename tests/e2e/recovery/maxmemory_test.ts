@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { existsSync } from "node:fs";
 import { ErrorReply, MapReply, OK, type Reply } from "../../../src/resp/reply.ts";
-import { CALM } from "../../support/calm.ts";
+import { CALM_FOR_A_WHILE } from "../../support/calm.ts";
 import { ask, type LocalCluster } from "../../support/local_cluster.ts";
 import { PatientClient } from "../../support/patient_client.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
@@ -14,7 +14,7 @@ const KIB = 1024;
 const FLAG = ["--memory-bytes-max", "512k"];
 
 Deno.test("maxmemory belongs to the cluster", async (t) => {
-  const options = { ...CALM, nodeFlags: [...CALM.nodeFlags, ...FLAG] };
+  const options = { ...CALM_FOR_A_WHILE, nodeFlags: [...CALM_FOR_A_WHILE.nodeFlags, ...FLAG] };
   await withCluster(options, async (cluster) => {
     await t.step("a flag sets it at the founding, and all tell it", () => {
       return untilAllTell(cluster, 512 * KIB);

@@ -56,6 +56,19 @@ for (
   });
 }
 
+Deno.test("the cluster view shows what each node copies, how fast, and how much is left", async () => {
+  await withDemo({ place: "#/cluster" }, async (page, cluster) => {
+    const nodes = page.getByRole("list", { name: "Nodes" });
+    await nodes.getByText(/50\s?% of the copies checked/).nth(2).waitFor();
+    assertEquals(await page.getByText(/to go, /).count(), 0);
+    await cluster.elect(0);
+    await nodes.getByText(/Fetches \d+ copies: [\d.]+ .B to go, 12\.5 MB\/s/).nth(1).waitFor();
+    const repair = page.getByRole("region", { name: "Files and repair" });
+    await repair.getByText(/ to copy, 25 MB\/s/).waitFor();
+    await checkAccess(page);
+  });
+});
+
 Deno.test("everybody can use the dialogs, the menu and the uploads", async () => {
   await withDemo({ place: "#/library/files" }, async (page) => {
     const close = () => page.keyboard.press("Escape");

@@ -3,6 +3,7 @@ import type { Mutant } from "../mutant.ts";
 const STORE = "src/files/blob_store_test.ts";
 const STAGED = "src/files/staged_blob_test.ts";
 const PEERS = "src/files/blob_peers_test.ts";
+const UPLOAD = "src/files/upload_test.ts";
 const SERVER = "src/platform/http_server_test.ts";
 
 /** Contents of files on disk and between nodes. */
@@ -20,8 +21,8 @@ export const blobMutants: readonly Mutant[] = [
     name: "blob-visible-before-sync",
     bug: "a blob counts as stored before its name is durable",
     file: "src/files/blob_store.ts",
-    find: "        await this.#syncs.sync(folderOf(id));\n        this.#ids.add(id);",
-    replace: "        this.#ids.add(id);\n        await this.#syncs.sync(folderOf(id));",
+    find: "        await this.#syncs.sync(folderOf(id));\n        this.#add(id);",
+    replace: "        this.#add(id);\n        await this.#syncs.sync(folderOf(id));",
     killers: [STAGED],
   },
   {
@@ -69,7 +70,7 @@ export const blobMutants: readonly Mutant[] = [
     name: "blob-reply-reset",
     bug: "a refusal is lost, since the connection is closed while the body arrives",
     file: "src/platform/http_server.ts",
-    find: "await this.#stream.drop(this.#body, DROPPED_BYTES_MAX);",
+    find: "await this.#stream.drop(this.#chunks, DROPPED_BYTES_MAX);",
     replace: "if (DROPPED_BYTES_MAX > 0) this.#stream.destroy();",
     killers: [SERVER],
   },
@@ -77,9 +78,58 @@ export const blobMutants: readonly Mutant[] = [
     name: "blob-stalled-forever",
     bug: "a reader that stops reading holds its connection and its file forever",
     file: "src/platform/http_stream.ts",
-    find: "const cancel = limitMs === null ? null : this.#clock.after(limitMs, tooLong);",
+    find:
+      "const cancel = this.#clock.after(this.#stalledMs, () => {\n      this.destroy(new Error(`nothing",
     replace:
-      "const cancel = limitMs === null ? null : this.#clock.after(limitMs * 1_000, tooLong);",
+      "const cancel = this.#clock.after(this.#stalledMs * 1_000, () => {\n      this.destroy(new Error(`nothing",
     killers: [SERVER],
+  },
+  {
+    name: "blob-repaired-put-aside",
+    bug: "a late reader of a damaged file puts the good one into quarantine that has replaced it",
+    file: "src/files/blob_store.ts",
+    find: "if (this.#ids.get(id) !== which) return;",
+    replace: "if (which === undefined || !this.#ids.has(id)) return;",
+    killers: [STORE],
+  },
+  {
+    name: "blob-transfers-without-limit",
+    bug: "other nodes' transfers take all file descriptors of a node",
+    file: "src/files/blob_server.ts",
+    find: "if (this.#transfers >= this.#transfersMax) {",
+    replace: "if (this.#transfers >= 1_000 * this.#transfersMax) {",
+    killers: [PEERS],
+  },
+  {
+    name: "blob-seal-in-content",
+    bug: "the checksum that follows a content becomes a part of it",
+    file: "src/files/blob_wire.ts",
+    find: "const ofSeal = Math.min(seal.length, contentBytes);",
+    replace: "const ofSeal = Math.min(seal.length - 1, contentBytes);",
+    killers: [PEERS],
+  },
+  {
+    name: "blob-table-cut-anew",
+    bug: "checksums depend on how the network has cut the content",
+    file: "src/files/blob_format.ts",
+    find: "this.#crc = crc32(part, this.#crc);",
+    replace: "this.#crc = crc32(part);",
+    killers: ["src/files/blob_format_test.ts"],
+  },
+  {
+    name: "blob-memory-read-twice",
+    bug: "a reader has in its hands what the next piece overwrites",
+    file: "src/files/blob_reader.ts",
+    find: "    this.#older = this.#newer;",
+    replace: "    this.#older = last;",
+    killers: [STORE],
+  },
+  {
+    name: "piece-released-too-early",
+    bug: "a slow holder gets the bytes of a later part of the file",
+    file: "src/files/upload_lane.ts",
+    find: "    piece.retain();\n",
+    replace: "",
+    killers: [UPLOAD],
   },
 ];

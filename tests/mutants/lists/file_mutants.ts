@@ -71,8 +71,8 @@ export const fileMutants: readonly Mutant[] = [
     bug:
       "a commit that is repeated after a lost answer is refused, or overwrites what came between",
     file: WRITES,
-    find: "if (known !== undefined) return versionAgain(known, request);",
-    replace: "if (known?.file === null) return versionAgain(known, request);",
+    find: "if (known !== undefined) return replyAgain(known, request);",
+    replace: "if (known?.file === null) return replyAgain(known, request);",
     killers: [ROWS_TEST],
   },
   {

@@ -4,6 +4,8 @@ const UPLOAD = "src/files/upload_test.ts";
 const DOWNLOAD = "src/files/download_test.ts";
 const HEALER = "src/files/healer_test.ts";
 const WATCH = "src/files/node_watch_test.ts";
+const FILES = "src/files/files_test.ts";
+const CUT_OFF = "src/files/cut_off_test.ts";
 const SIMULATION = "tests/simulation/files_test.ts";
 
 /** How files are stored on several nodes, read and repaired. */
@@ -69,16 +71,16 @@ export const fileServiceMutants: readonly Mutant[] = [
     name: "files-fetched-unverified",
     bug: "repair multiplies damaged copies",
     file: "src/files/pulls.ts",
-    find: "if (summary.size === size && summary.sha256 === sha256) return;",
-    replace: "if (summary.size === size || summary.sha256 === sha256) return;",
+    find: 'if (hash.digest("hex") === sha256) return void',
+    replace: 'if (hash.digest("hex") !== "") return void',
     killers: [HEALER],
   },
   {
     name: "files-half-fetched",
     bug: "each stop in the middle of repair leaves a part of a file on the disk",
     file: "src/files/pulls.ts",
-    find: "await writer.abort();",
-    replace: "if (signal.aborted) throw error;",
+    find: "      await writer.abort();\n      throw error;",
+    replace: "      if (!signal.aborted) await writer.abort();\n      throw error;",
     killers: [HEALER],
   },
   {
@@ -112,5 +114,21 @@ export const fileServiceMutants: readonly Mutant[] = [
     find: "if (2 * silent.length >= watched.length + 1) return;",
     replace: "if (silent.length > watched.length) return;",
     killers: [WATCH],
+  },
+  {
+    name: "files-cover-waits-for-a-place",
+    bug: "songs that have taken all places wait for one more each, and go without covers",
+    file: "src/files/files.ts",
+    find: "this.#uploads.putWithin(...cover)",
+    replace: "this.#uploads.put(...cover)",
+    killers: [FILES],
+  },
+  {
+    name: "files-isolated-node-goes-on-giving",
+    bug: "transfers that are under way when a node is isolated go on to their end",
+    file: "src/files/blob_server.ts",
+    find: "      for await (const piece of pieces) {\n        this.#checkCutOff(exchange);",
+    replace: "      for await (const piece of pieces) {",
+    killers: [CUT_OFF],
   },
 ];

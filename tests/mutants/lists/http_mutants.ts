@@ -114,16 +114,16 @@ export const httpMutants: readonly Mutant[] = [
     name: "http-connections-without-limit",
     bug: "clients of HTTP take all file descriptors",
     file: "src/platform/http_connections.ts",
-    find: "this.#responses.size >= this.#options.connectionsMax &&",
-    replace: "this.#responses.size >= this.#options.connectionsMax * 1_000 &&",
+    find: "this.#served.size >= this.#options.connectionsMax &&",
+    replace: "this.#served.size >= this.#options.connectionsMax * 1_000 &&",
     killers: [LISTENER],
   },
   {
     name: "http-slow-header",
     bug: "a client that never completes its header holds a connection forever",
     file: "src/platform/http_listener.ts",
-    find: "headersTimeout: timeouts.headerMs,",
-    replace: "headersTimeout: 0,",
+    find: "headMs: timeouts.headerMs",
+    replace: "headMs: 1_000 * timeouts.headerMs",
     killers: [LISTENER],
   },
   {
@@ -226,10 +226,9 @@ export const httpMutants: readonly Mutant[] = [
   {
     name: "http-continue-too-early",
     bug: "a client is asked for a body that is refused",
-    file: "src/platform/http_listener.ts",
-    find: '      server.on("checkContinue", (request, response) => {\n',
-    replace:
-      '      server.on("checkContinue", (request, response) => {\n        response.writeContinue();\n',
+    file: "src/platform/http_server.ts",
+    find: "    return !this.#isBodyRead && !this.#isAsked &&",
+    replace: "    return this.#isBodyRead && !this.#isAsked &&",
     killers: [FILE_SOCKETS],
   },
   {

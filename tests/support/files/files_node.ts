@@ -197,9 +197,9 @@ class MemoryPeers implements BlobPeers {
     };
     return {
       write: (chunk) => attempt(async () => await (await open()).write(chunk)),
-      finish: () =>
+      finish: (sha256) =>
         attempt(async () => {
-          const summary = await (await open()).finish();
+          const summary = await (await open()).finish(sha256);
           this.#life.pushes.delete(breakOff);
           await this.#step(address); // the answer may be lost
           return summary;

@@ -109,7 +109,7 @@ export class Holders implements BlobPeers {
     return {
       ready: async () => void await opening,
       write: async (chunk) => await (await opening).write(chunk),
-      finish: async () => await (await opening).finish(),
+      finish: async (sha256) => await (await opening).finish(sha256),
       abort: async () => await (await opening).abort(),
     };
   }
@@ -177,10 +177,10 @@ class Holder extends MemoryBlobs {
         await this.#misbehave(written);
         await writer.write(this.#sent(chunk));
       },
-      finish: async () => {
+      finish: async (sha256) => {
         await this.#misbehave(written + 1);
         if (finishMs !== undefined) await this.#holders.step(finishMs);
-        return await writer.finish();
+        return await writer.finish(sha256);
       },
       abort: () => writer.abort(),
     };

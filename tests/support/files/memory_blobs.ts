@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
-import type { BlobSpace, BlobStorage, BlobWriter } from "../../../src/files/blobs.ts";
+import { joinBytes } from "../../../src/base/bytes.ts";
+import type { BlobSpace, BlobStorage, BlobSummary, BlobWriter } from "../../../src/files/blobs.ts";
 import { BlobCorrupt, FileError } from "../../../src/files/file_error.ts";
+import { summaryOf } from "./content_sums.ts";
 
 /** Chunks are small, so that a transfer can be cut in the middle of a small file. */
 const CHUNK_BYTES = 256;
@@ -153,19 +154,14 @@ class MemoryWriter implements BlobWriter {
     throw full();
   }
 
-  async finish(): Promise<{ size: number; sha256: string }> {
+  async finish(): Promise<BlobSummary> {
     this.#isFinishing = true;
     await this.#step();
     this.#check();
-    const written = new Uint8Array(this.#chunks.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      written.set(chunk, at);
-      at += chunk.length;
-    }
+    const written = joinBytes(this.#chunks);
     this.#disk.staging.delete(this.#id);
     this.#disk.blobs.set(this.#id, { written, bytes: written.slice() });
-    return { size: at, sha256: createHash("sha256").update(written).digest("hex") };
+    return summaryOf(written);
   }
 
   abort(): Promise<void> {

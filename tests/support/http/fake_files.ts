@@ -7,6 +7,7 @@ import type {
   FileRecord,
   FilesService,
   ListQuery,
+  NodeProgress,
   PutOptions,
   RepairStatus,
 } from "../../../src/files/files.ts";
@@ -137,7 +138,17 @@ export class FakeFiles implements FilesService {
   }
 
   repair(): Promise<RepairStatus> {
-    const none = { dead: 0, missing: 0, below: 0, lost: 0, surplus: 0, nodes: 0, up: 0, out: 0 };
+    const none = {
+      dead: 0,
+      missing: 0,
+      missingBytes: 0,
+      below: 0,
+      lost: 0,
+      surplus: 0,
+      nodes: 0,
+      up: 0,
+      out: 0,
+    };
     return this.#answer(() => ({
       files: this.#files.size,
       bytes: 0,
@@ -145,6 +156,23 @@ export class FakeFiles implements FilesService {
       ...none,
       draining: 0,
     }));
+  }
+
+  progress(): Promise<readonly NodeProgress[]> {
+    const rates = { bytesPerSecond: 5, bytesPerSecondMax: 9 };
+    return this.#answer(() => [{
+      node: "n1",
+      pulls: {
+        ...rates,
+        blobs: [{ blob: "0".repeat(32), size: 10, bytes: 4 }],
+        left: 1,
+        bytesLeft: 6,
+        blobsDone: 3,
+        bytesDone: 30,
+        failures: 0,
+      },
+      scrub: { ...rates, done: 2, total: 3, rounds: 1, bytes: 50, corrupt: 0 },
+    }]);
   }
 
   #answer<T>(run: () => T): Promise<T> {

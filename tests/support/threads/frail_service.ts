@@ -17,10 +17,13 @@ export interface FrailServiceOptions {
   readonly frailty: Frailty;
   /** The number of starts and of stops. */
   readonly counts: SharedArrayBuffer;
+  /** What the service was told last: a number; 0 after each start. */
+  readonly told: SharedArrayBuffer;
 }
 
-serveInThread(({ frailty, counts }: FrailServiceOptions) => {
+serveInThread(({ frailty, counts, told }: FrailServiceOptions) => {
   const count = new Int32Array(counts);
+  Atomics.store(new Int32Array(told), 0, 0);
   const starts = Atomics.add(count, 0, 1) + 1;
   if (frailty === "start-refused") return Promise.reject(new UserError("Cannot start: no."));
   if (frailty === "starts-badly" && starts === 2) return Promise.reject(new Error("not yet"));
@@ -34,6 +37,7 @@ serveInThread(({ frailty, counts }: FrailServiceOptions) => {
   }
   return Promise.resolve({
     started: `start ${starts}`,
+    update: (news) => void Atomics.store(new Int32Array(told), 0, Number(news)),
     stop() {
       Atomics.add(count, 1, 1);
       return frailty === "does-not-stop" ? new Promise<void>(() => {}) : undefined;

@@ -168,11 +168,22 @@ export class FakeCluster {
       blobs: records.length,
       dead: 0,
       missing: dead * records.length,
+      missingBytes: dead * records.reduce((sum, { size }) => sum + size, 0),
       below: dead > 0 ? records.length : 0,
       lost: 0,
       surplus: 0,
     };
-    return { status, layout: { revision: 1, version: this.files.version, nodes } };
+    const alive = this.#members.filter(({ isAlive }) => isAlive);
+    const progress = alive.map(({ id }) => ({
+      node: id,
+      pulls: {
+        left: dead * records.length,
+        bytesLeft: status.missingBytes,
+        bytesPerSecond: dead * 12_500_000,
+      },
+      scrub: { done: records.length / 2, total: records.length, corrupt: 0 },
+    }));
+    return { status, layout: { revision: 1, version: this.files.version, nodes }, progress };
   }
 
   #placement(name: string): Response {

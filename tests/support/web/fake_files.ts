@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { joinBytes } from "../../../src/base/bytes.ts";
 
 type Tags = Readonly<Record<string, string | number>>;
 
@@ -238,13 +239,7 @@ export class FakeFiles {
       this.uploadedBytes += chunk.length;
       if (this.breakUploadAfter !== null && length >= this.breakUploadAfter) break;
     }
-    const bytes = new Uint8Array(length);
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    partial.bytes = bytes;
+    partial.bytes = joinBytes(parts);
     if (this.breakUploadAfter !== null && length >= this.breakUploadAfter) {
       this.breakUploadAfter = null;
       throw new Error("broken on request");

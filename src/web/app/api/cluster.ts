@@ -24,12 +24,13 @@ export interface Member {
 
 /** What `GET /repair` answers. */
 export interface RepairAnswer {
-  readonly status: Omit<RepairState, "nodes">;
+  readonly status: Omit<RepairState, "nodes" | "progress">;
   readonly layout: {
     /** Changes with every change of files and copies. */
     readonly version: number;
     readonly nodes: readonly FilesNode[];
   };
+  readonly progress: readonly NodeProgress[];
 }
 
 export interface RepairState {
@@ -39,6 +40,8 @@ export interface RepairState {
   readonly dead: number;
   /** Copies that are missing. */
   readonly missing: number;
+  /** Their sizes together. */
+  readonly missingBytes: number;
   /** Files with fewer copies than they should have. */
   readonly below: number;
   /** Files of which no node that is up has a copy. */
@@ -46,6 +49,8 @@ export interface RepairState {
   /** Copies that are to go. */
   readonly surplus: number;
   readonly nodes: readonly FilesNode[];
+  /** Of the nodes that have answered. */
+  readonly progress: readonly NodeProgress[];
 }
 
 /** A node as a holder of files. */
@@ -61,4 +66,22 @@ export interface FilesNode {
   readonly ringWeight: number;
   readonly blobs: number;
   readonly bytes: number;
+}
+
+/** What a node does to repair, and to check its copies. */
+export interface NodeProgress {
+  readonly node: string;
+  readonly pulls: {
+    /** Copies that it has to fetch. */
+    readonly left: number;
+    readonly bytesLeft: number;
+    readonly bytesPerSecond: number;
+  };
+  readonly scrub: {
+    /** Copies that were checked in this round, and of how many. */
+    readonly done: number;
+    readonly total: number;
+    /** Damaged copies that were found since the node was started. */
+    readonly corrupt: number;
+  };
 }

@@ -12,8 +12,8 @@ export const missingMax = ref(0);
 
 export async function readRepair(): Promise<void> {
   try {
-    const { status, layout } = await getJson<RepairAnswer>("/repair");
-    const state = { ...status, nodes: layout.nodes };
+    const { status, layout, progress } = await getJson<RepairAnswer>("/repair");
+    const state = { ...status, nodes: layout.nodes, progress };
     const left = state.missing + state.surplus;
     missingMax.value = left === 0 ? 0 : Math.max(missingMax.value, left);
     repair.value = state;
@@ -22,6 +22,14 @@ export async function readRepair(): Promise<void> {
     repairError.value = explain(error);
   }
 }
+
+/** Bytes a second that all nodes together copy. */
+export const repairRate = computed(() =>
+  repair.value?.progress.reduce(
+    (sum, { pulls }) => sum + (pulls.left > 0 ? pulls.bytesPerSecond : 0),
+    0,
+  ) ?? 0
+);
 
 /** All nodes that are members or hold files, in the order of their ids. */
 export const nodeIds = computed(() => {

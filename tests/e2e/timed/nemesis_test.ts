@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { runInOwnNamespace } from "../nemesis/network/own_namespace.ts";
-import { runNemesis } from "../nemesis/run_nemesis.ts";
+import { runInOwnNamespace } from "../../nemesis/network/own_namespace.ts";
+import { runNemesis } from "../../nemesis/run_nemesis.ts";
 
 /**
  * On a slow machine fewer faults fit into the time, so that another seed may be needed. A member
