@@ -105,7 +105,7 @@ Deno.test(
         await until("it is cut off", () => {
           timers.shift()?.();
           return listener.connections.size === 1;
-        });
+        }, { intervalMsMax: 1 });
         isOver = true;
         await sending;
         assertEquals([ended, recorder.pending.length], [1, 2], `${sentBytes} bytes were sent`);
