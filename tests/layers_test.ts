@@ -17,6 +17,7 @@ const LAYERS = [
   "store",
   "raft",
   "ring",
+  "security",
   "resp",
   "base",
 ];
