@@ -26,9 +26,14 @@ export const CATEGORIES: readonly string[] = [
   "file",
 ];
 
-/** All categories of a command, in order, with those that follow from its kind and flags. */
-export function categoriesOf({ kind, flags, categories }: Command): readonly string[] {
+/**
+ * All categories of a command, in order, with those that follow from its kind and flags. As in
+ * Redis, administration and `CLUSTER` do not count as reading or writing: `CONFIG SET` is a write of
+ * the replicated state here, but who may write keys may not configure the cluster.
+ */
+export function categoriesOf({ kind, group, flags, categories }: Command): readonly string[] {
   const all: string[] = [...categories, flags.includes("fast") ? "fast" : "slow"];
-  if (kind !== "local") all.push(kind);
+  const isAboutKeys = !flags.includes("admin") && group !== "cluster";
+  if (kind !== "local" && isAboutKeys) all.push(kind);
   return CATEGORIES.filter((category) => all.includes(category));
 }

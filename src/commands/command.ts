@@ -96,7 +96,7 @@ export interface Command {
   readonly group: string;
   /**
    * Redis's access-control categories (`COMMAND`), without those that follow from `kind` and
-   * `flags`: `read`, `write`, `fast`, `slow`.
+   * `flags` (`categoriesOf`): `read`, `write`, `fast`, `slow`.
    */
   readonly categories: readonly string[];
   /** The version of Redis that introduced it, or of Regent in the groups `session` and `file`. */

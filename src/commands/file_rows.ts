@@ -36,6 +36,8 @@ const WRITE = { kind: "write", machineSince: 2 } as const;
 const READ = { kind: "read" } as const;
 /** What only nodes send: a client that does would lose files. */
 const INTERNAL = { flags: ["admin"], categories: ["admin", "dangerous"] };
+/** Without the container, which would bring the internal ones. */
+const FILE = ["file"];
 
 /** `FILE …`: what is known about files, and which nodes hold them. */
 export const fileRows: readonly Command[] = rowsOf("file", [], [{
@@ -49,7 +51,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
   subcommands: subcommandsOf("file", {
     group: "file",
     flags: [],
-    categories: [],
+    categories: FILE,
     since: "0.1.0",
   }, [
     {
@@ -69,7 +71,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
       name: "commit",
       arity: -9,
       flags: ["denyoom"],
-      categories: ["dangerous"],
+      categories: ["dangerous", "file"],
       summary: "Makes a file visible whose content is on enough nodes",
       help: [
         "COMMIT <name> <blob> <size> <sha256> <copies> <node>[,<node>...] <deadline-ms>",
