@@ -12,9 +12,11 @@ const QUOTED_MAX = 128;
 
 /**
  * A rule as an error may repeat it: its beginning, without line breaks, which would break the
- * protocol. Of a password only the first character is shown, as clients write errors to their logs.
+ * protocol. Passwords are left out, also those that do not belong within parentheses, as clients
+ * write errors to their logs.
  */
 export function quotedRule(rule: string): string {
   if (/^[<>]/.test(rule)) return `${rule.charAt(0)}***`;
-  return rule.slice(0, QUOTED_MAX).replace(/[\r\n\0]/g, " ");
+  const shown = rule.startsWith("(") ? rule.replace(/([ (]["']?[<>])[^ )]*/g, "$1***") : rule;
+  return shown.slice(0, QUOTED_MAX).replace(/[\r\n\0]/g, " ");
 }

@@ -28,7 +28,7 @@ export const USER_BYTES_MAX = 64 * 1024;
  */
 export const USERS_MAX = 10_000;
 /** Maximum size of a user when rules are applied (`sizeOf`), another rule of the state machine. */
-export const APPLIED_ITEMS_MAX = 16_384;
+export const APPLIED_ITEMS_MAX = 8_192;
 export const APPLIED_BYTES_MAX = 1024 * 1024;
 /**
  * Maximum number of steps in which the names of one request are compared with patterns, about 50 ms.

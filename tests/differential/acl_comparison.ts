@@ -2,26 +2,25 @@ import { type Random, randomInteger } from "../../src/base/random.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import { ErrorReply, type Reply, SimpleString } from "../../src/resp/reply.ts";
 import { decodeReply } from "../../src/resp/reply_scanner.ts";
+import { quotedRule } from "../../src/security/acl_error.ts";
 import {
   AclError,
   type AclRequest,
   applyRules,
   check,
-  checkRules,
   type CommandCatalog,
   decodeUser,
   type Denial,
   dryRunText,
   encodeUser,
-  finishRules,
   getUserReply,
   listLine,
-  parseVerifier,
   permissionOf,
   rightsOfFlags,
   rulesOf,
   type User,
 } from "../../src/security/mod.ts";
+import { changedUser, digestOf } from "../support/acl_user.ts";
 import type { RawRespClient } from "../support/raw_resp_client.ts";
 import { AclRuleGenerator } from "./acl_rule_generator.ts";
 import { arrayOf, type RedisCommand, textOf } from "./redis_catalog.ts";
@@ -82,7 +81,7 @@ export class AclComparison {
       steps.push(rules);
       const [reply = ""] = await this.#redis.send(["ACL", "SETUSER", "u", ...rules]);
       const before: User | null = user;
-      const result = outcomeOf(() => this.#changed(before, rules));
+      const result = outcomeOf(() => changedUser(this.#catalog, before, "u", rules));
       const error = errorOf(decodeReply(reply));
       if (error !== null || typeof result === "string") {
         this.counts.refused++;
@@ -96,17 +95,6 @@ export class AclComparison {
       if (difference !== null) return { ...difference, steps };
     }
     return null;
-  }
-
-  /** The user after the rules, with verifiers that anyone can compute. */
-  #changed(user: User | null, rules: readonly string[]): User {
-    const checked = checkRules(this.#catalog, user, rules);
-    const verifiers = new Map(checked.passwords.map(({ digest, isAdded }) => {
-      const matching = (user?.verifiers ?? []).filter((one) => digestOf(one) === digest);
-      const isNew = isAdded && matching.length === 0;
-      return [digest, isNew ? [`scrypt$2$1$1$${digest.slice(0, 16)}$${digest}`] : matching];
-    }));
-    return applyRules(user, "u", finishRules(user, checked, verifiers));
   }
 
   async #compareUser(user: User): Promise<Omit<AclDifference, "steps"> | null> {
@@ -238,17 +226,9 @@ function errorOf(reply: Reply): string | null {
 function areSameErrors(expected: string | null, actual: string | null, rules: readonly string[]) {
   if (expected === null || actual === null) return false;
   const shorter = (text: string) =>
-    text.replace(
-      /'(.*)': /s,
-      (_all, rule: string) =>
-        /^[<>]/.test(rule) ? `'${rule.charAt(0)}***': ` : `'${rule.slice(0, 128)}': `,
-    );
+    text.replace(/'(.*)': /s, (_all, rule: string) => `'${quotedRule(rule)}': `);
   if (shorter(expected) === actual) return true;
   return expected.endsWith(NO_PASSWORD) && rules.some((rule) => /^[<!]/.test(rule));
-}
-
-function digestOf(verifier: string): string {
-  return parseVerifier(verifier)?.hashHex ?? "";
 }
 
 /** The rule, with the digest in place of a verifier. */
