@@ -238,12 +238,13 @@ Deno.test("options that read keys which nobody lists need all keys", () => {
 });
 
 Deno.test("comparing names is bounded, and denies when it takes too long", () => {
-  const costly = permissionWith(`+@all ~*${"a".repeat(2_000)}b*`);
-  const name = "a".repeat(100_000);
+  const costly = permissionWith(`+@all ~*${"a".repeat(4_000)}b*`);
+  const name = "a".repeat(1_000_000);
   const startMs = performance.now();
   const denial = check(costly, requestOf("get", keysOf([name, READ])));
   assert(denial?.kind === "cost" && denial.object === "get");
-  assert(performance.now() - startMs < 5_000);
+  // All four thousand million steps take ten seconds and more.
+  assert(performance.now() - startMs < 3_000);
   assertEquals(allowsChannel(costly, { name, isPattern: false }), false);
   // A long name or many names alone are no reason.
   assertEquals(allowsKey("~*x*", "a".repeat(1_000_000) + "x", READ), true);

@@ -8,7 +8,6 @@ export function asciiLower(text: string): string {
 
 /** Whether the text has white space as C knows it, or a zero byte. Users and patterns have none. */
 export function hasSpaces(text: string): boolean {
-  // deno-lint-ignore no-control-regex
   return /[\0\t-\r ]/.test(text);
 }
 

@@ -23,6 +23,7 @@ import { ringMutants } from "./lists/ring_mutants.ts";
 import { seamClientMutants } from "./lists/seam_client_mutants.ts";
 import { seamConsensusMutants } from "./lists/seam_consensus_mutants.ts";
 import { seamStateMutants } from "./lists/seam_state_mutants.ts";
+import { securityMutants } from "./lists/security_mutants.ts";
 import { sessionMutants } from "./lists/session_mutants.ts";
 import { sliceMutants } from "./lists/slice_mutants.ts";
 import { snapshotMutants } from "./lists/snapshot_mutants.ts";
@@ -54,6 +55,7 @@ export const allMutants: readonly Mutant[] = [
   ...peerMutants,
   ...versionMutants,
   ...commandMutants,
+  ...securityMutants,
   ...valueMutants,
   ...sliceMutants,
   ...wireMutants,
