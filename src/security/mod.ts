@@ -15,7 +15,7 @@
  * 4. When they are applied, `applyRules(user, name, texts)` makes the new user, alike on all nodes
  *    and versions, whatever has changed since step 1. The handler refuses a user above `USERS_MAX`.
  *
- * These three errors are `AclError`s, whose texts are whole replies.
+ * What these functions refuse, they throw as an `AclError`, whose text is the whole error reply.
  *
  * Log-in: the user must be enabled. With `needsNoPassword` every password is right. Otherwise the
  * `passwordDigest` of the password is compared with each of the `verifiers` (`parseVerifier`), in
