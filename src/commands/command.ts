@@ -6,6 +6,7 @@ import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import type { OnceSessions } from "../store/once_sessions.ts";
 import type { Settings } from "../store/settings.ts";
+import type { Users } from "../store/users.ts";
 import { errorReplyOf } from "./command_error.ts";
 import type { LocalRun } from "./local.ts";
 
@@ -37,6 +38,7 @@ export interface CommandContext {
   readonly sessions: OnceSessions;
   readonly settings: Settings;
   readonly files: FileIndex;
+  readonly users: Users;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
    * are computed. In a write it is the log entry's time. In a read it is the answering node's clock

@@ -19,6 +19,7 @@ import { keyspaceRows } from "./keyspace_rows.ts";
 import { serverRows } from "./server_rows.ts";
 import { sessionRows } from "./session_rows.ts";
 import { getRows, setRows, stringPartRows } from "./string_rows.ts";
+import { internalRows } from "./user_writes.ts";
 
 /** All commands, in alphabetical order. */
 export const COMMANDS: readonly Command[] = [
@@ -59,6 +60,11 @@ const SUBCOMMANDS: ReadonlyMap<string, Command> = new Map(
 );
 const SUBCOMMAND_LENGTH_MAX = Math.max(...[...SUBCOMMANDS.keys()].map((name) => name.length));
 
+/** Rows that no request of a client can have, by their names in upper case. */
+const INTERNAL: ReadonlyMap<string, Command> = new Map(
+  internalRows.map((command) => [command.name.toUpperCase(), command]),
+);
+
 interface Lookup {
   readonly name: string;
   readonly command: Command;
@@ -92,9 +98,10 @@ export function lookupFullName(name: string): Command | undefined {
   return lookup(name) ?? SUBCOMMANDS.get(name.toLowerCase());
 }
 
-/** The row of a request that was checked earlier, such as one from the log. */
+/** The row of a request that was checked earlier, or that a node made, such as one from the log. */
 export function rowOf(args: Arguments): Command | undefined {
-  const command = lookup(textOf(args[0] ?? ""));
+  const name = textOf(args[0] ?? "");
+  const command = lookup(name) ?? INTERNAL.get(name);
   return command?.subcommands === undefined || args[1] === undefined
     ? command
     : lookupFullName(`${command.name}|${textOf(args[1])}`);

@@ -27,6 +27,8 @@ export const USER_BYTES_MAX = 64 * 1024;
  * machine's rules: changing it needs a new version of these.
  */
 export const USERS_MAX = 10_000;
+/** Maximum memory of all users in bytes, another rule of the state machine. */
+export const USERS_BYTES_MAX = 64 * 1024 * 1024;
 /** Maximum size of a user when rules are applied (`sizeOf`), another rule of the state machine. */
 export const APPLIED_ITEMS_MAX = 8_192;
 export const APPLIED_BYTES_MAX = 1024 * 1024;

@@ -13,7 +13,8 @@
  *    digest's 64 characters. Without passwords the map is empty.
  * 3. `finishRules(user, checked, map)` returns the texts to propose. They hold no password.
  * 4. When they are applied, `applyRules(user, name, texts)` makes the new user, alike on all nodes
- *    and versions, whatever has changed since step 1. The handler refuses a user above `USERS_MAX`.
+ *    and versions, whatever has changed since step 1. The handler refuses a user above `USERS_MAX` or
+ *    `USERS_BYTES_MAX`.
  *
  * What these functions refuse, they throw as an `AclError`, whose text is the whole error reply.
  *
@@ -58,7 +59,7 @@ export {
   type PasswordNeed,
 } from "./check_rules.ts";
 export { getUserReply, listLine, rulesOf } from "./describe.ts";
-export { USERS_MAX } from "./limits.ts";
+export { USERS_BYTES_MAX, USERS_MAX } from "./limits.ts";
 export {
   type AclRequest,
   allowsChannel,
