@@ -12,6 +12,7 @@ const LAYERS = [
   "files",
   "faults",
   "node",
+  "access",
   "platform",
   "commands",
   "store",

@@ -1,3 +1,4 @@
+import { type CatalogCommand, CommandCatalog } from "../security/mod.ts";
 import type { Command } from "./command.ts";
 
 /** The access-control categories, in the order in which Redis names them. The last is Regent's. */
@@ -36,4 +37,18 @@ export function categoriesOf({ kind, group, flags, categories }: Command): reado
   const isAboutKeys = !flags.includes("admin") && group !== "cluster";
   if (kind !== "local" && isAboutKeys) all.push(kind);
   return CATEGORIES.filter((category) => all.includes(category));
+}
+
+/** The commands of a table as access control sees them. */
+export function catalogOf(commands: readonly Command[]): CommandCatalog {
+  return new CommandCatalog(CATEGORIES, commands.map(catalogCommand));
+}
+
+function catalogCommand(command: Command): CatalogCommand {
+  return {
+    name: command.name,
+    categories: categoriesOf(command),
+    isAlwaysAllowed: command.flags.includes("no_auth"),
+    subcommands: (command.subcommands ?? []).map(catalogCommand),
+  };
 }

@@ -1,6 +1,7 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
 import { type Reply, SimpleString } from "../resp/reply.ts";
+import type { NameUse } from "../security/mod.ts";
 import type { FileIndex } from "../store/file_index.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
@@ -92,6 +93,8 @@ export interface Command {
   readonly accessNote?: string;
   /** The access of a given request, if it depends on the arguments (`variable_flags`). */
   readonly accessOf?: (args: Arguments) => string;
+  /** The names of files among the arguments. @default none */
+  readonly filesOf?: (args: Arguments) => readonly NameUse[];
   /** Set if the command contains a whole other request (`ONCE`). Its keys are that request's. */
   readonly inner?: Inner;
   /** Redis's command group, such as `string`; `session` and `file` are Regent's own. */

@@ -1,4 +1,5 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { aclRows } from "./acl_rows.ts";
 import { argument } from "./arguments.ts";
 import { clientRows } from "./client_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
@@ -40,6 +41,13 @@ export const COMMANDS: readonly Command[] = [
     lookupFullName,
     findInner,
     keysOf,
+    hasRightArity,
+  }),
+  ...aclRows({
+    get commands() {
+      return COMMANDS;
+    },
+    rowOf,
     hasRightArity,
   }),
   ...clusterRows,

@@ -43,6 +43,9 @@ export function orRefusal<T>(run: () => T): T {
   }
 }
 
+/** The full name of the command that deletes users. */
+export const DELETE_USERS = "acl|deluser";
+
 /** `ACL DELUSER name …`: deletes all of them that exist, or none if one may not be deleted. */
 export function deleteUsers({ users }: CommandContext, args: Arguments): Reply {
   const names = args.slice(2).map((_, at) => argument(args, at + 2));

@@ -1,4 +1,8 @@
-import { textOf } from "../base/byte_string.ts";
+import { AccessControl } from "../access/access_control.ts";
+import type { UserSource } from "../access/accounts.ts";
+import type { ClusterSecret } from "../access/peer_proof.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Random, randomInteger } from "../base/random.ts";
 import { REDIS_VERSION } from "../base/version.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
@@ -15,6 +19,7 @@ import type { Connection } from "../server/connection.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
 import type { ForwardingHandler, RespListener } from "../server/listener.ts";
 import type { PendingReply } from "../server/pending_reply.ts";
+import { Users } from "../store/users.ts";
 import type { ClientQueue } from "./client_queue.ts";
 import { proxyClusterView, proxyInfo, type ProxyStatus, roleReply } from "./proxy_view.ts";
 import type { Router } from "./router.ts";
@@ -37,7 +42,15 @@ export interface ProxyFrontendOptions {
   readonly facts: ProcessFacts;
   /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
+  /** The users, as last copied from a node; `null` before that. @default those of a new cluster */
+  readonly users?: () => UserSource | null;
+  /** The secret by which other processes of the cluster prove themselves. @default none */
+  readonly secret?: ClusterSecret | null;
+  /** Gets lines about refusals and administrative actions. @default they are dropped */
+  readonly logger?: Logger;
 }
+
+const NEW_USERS = new Users();
 
 /** Answers the clients of a proxy. Local commands run here, reads and writes go to the router. */
 export class ProxyFrontend extends Dispatcher<RequestText>
@@ -56,7 +69,8 @@ export class ProxyFrontend extends Dispatcher<RequestText>
   readonly #id: string;
 
   constructor(options: ProxyFrontendOptions) {
-    super(options.clock);
+    const { clock, users = () => NEW_USERS, secret = null, logger = silentLogger } = options;
+    super(clock, new AccessControl({ users, clock, secret, logger }));
     this.#options = options;
     const digits = Array.from({ length: 40 }, () => randomInteger(options.random, 16).toString(16));
     this.#id = digits.join("");
@@ -78,6 +92,15 @@ export class ProxyFrontend extends Dispatcher<RequestText>
 
   protected override nameOf(request: RequestText): string {
     return request.name;
+  }
+
+  protected override argumentsOf(request: RequestText): Arguments {
+    return request.args();
+  }
+
+  /** To be called when there is a new copy of the users. */
+  followUsers(): void {
+    this.access.update(this.clients.values());
   }
 
   protected override argsOf(request: RequestText): readonly string[] {
@@ -112,7 +135,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
 
   forget(connection: Connection): void {
     if (connection === this.#lastConnection) this.#lastConnection = this.#lastClient = null;
-    this.pause.forget(connection);
+    this.forgetHeld(connection);
     const client = this.#clients.get(connection);
     if (client === undefined) return;
     this.#clients.delete(connection);

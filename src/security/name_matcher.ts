@@ -48,6 +48,17 @@ export class NameMatcher {
     return false;
   }
 
+  /**
+   * Whether one pattern gives all these rights to every name that begins so: one that is a text and
+   * then a star.
+   */
+  allowsPrefix(prefix: string, rights: Rights): boolean {
+    return this.isAll ||
+      this.#patterns.some(({ rights: given, matcher }) =>
+        (given & rights) === rights && matcher.kind === "prefix" && prefix.startsWith(matcher.text)
+      );
+  }
+
   /** Whether a pattern is the same text as this one, which is a pattern itself (`PSUBSCRIBE`). */
   hasPattern(pattern: string): boolean {
     return this.isAll || this.#texts.has(pattern);

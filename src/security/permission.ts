@@ -16,6 +16,8 @@ import { asciiLower } from "./words.ts";
 export interface NameUse {
   readonly name: string;
   readonly rights: Rights;
+  /** Whether all names that begin so are meant, as in a list of files. @default false */
+  readonly isPrefix?: boolean;
 }
 
 /** A channel of a request. */
@@ -219,7 +221,9 @@ function denialBy(selector: CompiledSelector, uses: Uses, budget: StepBudget): F
 }
 
 function firstDenied(matcher: NameMatcher, uses: readonly NameUse[], budget: StepBudget): number {
-  return uses.findIndex(({ name, rights }) => !matcher.allows(name, rights, budget));
+  return uses.findIndex(({ name, rights, isPrefix = false }) =>
+    isPrefix ? !matcher.allowsPrefix(name, rights) : !matcher.allows(name, rights, budget)
+  );
 }
 
 function allowsCommand(
