@@ -213,10 +213,12 @@ Deno.test("too many wrong passwords from one address are not checked any more", 
     assertEquals(guesses.filter((reply) => reply.startsWith("-WRONGPASS")).length, 20);
     const busy = "-ERR Too many passwords are being checked, log in again later";
     assertEquals(guesses.filter((reply) => reply === busy).length, 4);
-    assertEquals(
-      await admin("AUTH ada secret"),
-      "-ERR Too many wrong passwords, log in again in some seconds",
-    );
+    const limited = "-ERR Too many wrong passwords, log in again in some seconds";
+    let last = "";
+    for (let left = 40; last !== limited && left > 0; left--) {
+      last = await admin(`AUTH ada ${left}`);
+    }
+    assertEquals([last, await admin("AUTH ada secret")], [limited, limited]);
     assertMatch(await admin("GET k"), /^\$-1/, "the connection goes on as it was");
   });
 });
