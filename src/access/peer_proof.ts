@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import { encodeRequest } from "../resp/encode.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
 import { isSameHex } from "./scrypt.ts";
 
 /** Shortest secret in bytes. */
@@ -47,7 +47,7 @@ export class ClusterSecret {
 
 /** What to do next on a connection on which this process proves itself. */
 export type HandshakeStep =
-  | { readonly kind: "send"; readonly text: string }
+  | { readonly kind: "send"; readonly request: readonly string[] }
   | { readonly kind: "done" }
   | { readonly kind: "failed"; readonly reason: string };
 
@@ -66,27 +66,24 @@ export class PeerHandshake {
   }
 
   /** What is sent first. */
-  get begin(): string {
-    return encodeRequest(["CLUSTER", "CHALLENGE"]);
-  }
+  readonly first: readonly string[] = ["CLUSTER", "CHALLENGE"];
 
-  /** @param reply as it came over the wire: a bulk string or an error, in RESP2 */
-  next(reply: string): HandshakeStep {
-    const error = /^-(.*)\r\n$/s.exec(reply)?.[1];
-    const text = /^\$64\r\n([0-9a-f]{64})\r\n$/.exec(reply)?.[1];
+  next(reply: Reply): HandshakeStep {
+    const error = reply instanceof ErrorReply ? reply.text : null;
+    const text = typeof reply === "string" && NONCE.test(reply) ? reply : null;
     if (this.#challenge === null) {
-      if (error !== undefined && /^ERR /.test(error)) return { kind: "done" };
-      if (text === undefined) return failed(error);
+      if (error !== null && error.startsWith("ERR ")) return { kind: "done" };
+      if (text === null) return failed(error);
       this.#challenge = text;
       const proof = this.#secret.proof(text, this.#nonce);
-      return { kind: "send", text: encodeRequest(["CLUSTER", "PROVE", this.#nonce, proof]) };
+      return { kind: "send", request: ["CLUSTER", "PROVE", this.#nonce, proof] };
     }
-    const isGenuine = text !== undefined &&
+    const isGenuine = text !== null &&
       isSameHex(text, this.#secret.answer(this.#challenge, this.#nonce));
     return isGenuine ? { kind: "done" } : failed(error);
   }
 }
 
-function failed(error: string | undefined): HandshakeStep {
+function failed(error: string | null): HandshakeStep {
   return { kind: "failed", reason: error ?? "does not know the cluster's secret" };
 }

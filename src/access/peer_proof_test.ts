@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { encodeReply } from "../resp/encode.ts";
-import { ErrorReply } from "../resp/reply.ts";
+import { ErrorReply, OK } from "../resp/reply.ts";
 import { ClusterSecret, PeerHandshake } from "./peer_proof.ts";
 
 const secret = new ClusterSecret("0123456789abcdef");
@@ -22,11 +21,13 @@ Deno.test("a proof holds for its challenge, its nonce and its secret, and for no
 function handshakeWith(server: ClusterSecret): string {
   const handshake = new PeerHandshake(secret);
   const challenge = server.newNonce();
-  const step = handshake.next(encodeReply(challenge, 2));
+  const step = handshake.next(challenge);
   if (step.kind !== "send") return step.kind;
-  const [, , , , , , nonce = "", , proof = ""] = step.text.split("\r\n");
-  if (!server.isProof(proof, challenge, nonce)) return handshake.next("-WRONGPASS no\r\n").kind;
-  return handshake.next(encodeReply(server.answer(challenge, nonce), 2)).kind;
+  const [, , nonce = "", proof = ""] = step.request;
+  if (!server.isProof(proof, challenge, nonce)) {
+    return handshake.next(new ErrorReply("WRONGPASS no")).kind;
+  }
+  return handshake.next(server.answer(challenge, nonce)).kind;
 }
 
 Deno.test("both sides prove that they know the secret, which is never sent", () => {
@@ -36,15 +37,15 @@ Deno.test("both sides prove that they know the secret, which is never sent", () 
 
 Deno.test("a server that only pretends is found out", () => {
   const handshake = new PeerHandshake(secret);
-  handshake.next(encodeReply("ab".repeat(32), 2));
-  assertEquals(handshake.next(encodeReply("cd".repeat(32), 2)), {
+  handshake.next("ab".repeat(32));
+  assertEquals(handshake.next("cd".repeat(32)), {
     kind: "failed",
     reason: "does not know the cluster's secret",
   });
-  assertEquals(new PeerHandshake(secret).next("+OK\r\n").kind, "failed");
+  assertEquals(new PeerHandshake(secret).next(OK).kind, "failed");
 });
 
 Deno.test("a server without a secret, or an older one, is asked without a proof", () => {
-  const without = encodeReply(new ErrorReply("ERR This process has no cluster secret"), 2);
+  const without = new ErrorReply("ERR This process has no cluster secret");
   assertEquals(new PeerHandshake(secret).next(without), { kind: "done" });
 });

@@ -5,6 +5,7 @@ import { RawRespClient } from "../../tests/support/raw_resp_client.ts";
 import { until } from "../../tests/support/until.ts";
 import { ClusterSecret, PeerHandshake } from "../access/peer_proof.ts";
 import { encodeReply } from "../resp/encode.ts";
+import { decodeReply } from "../resp/reply_scanner.ts";
 
 type Ask = (line: string) => Promise<string>;
 
@@ -176,11 +177,10 @@ Deno.test("another process of the cluster proves itself, and may then do everyth
     const peer = await client("peer");
     assertEquals(await peer("GET k"), "-NOAUTH Authentication required.");
     const handshake = new PeerHandshake(new ClusterSecret(text));
-    const step = handshake.next(`${await peer("CLUSTER CHALLENGE")}\r\n`);
+    const step = handshake.next(decodeReply(`${await peer(handshake.first.join(" "))}\r\n`));
     assert(step.kind === "send");
-    const words = step.text.split("\r\n").filter((_, at) => at > 0 && at % 2 === 0);
-    const proof = words.join(" ").trim();
-    assertEquals(handshake.next(`${await peer(proof)}\r\n`), { kind: "done" });
+    const proof = step.request.join(" ");
+    assertEquals(handshake.next(decodeReply(`${await peer(proof)}\r\n`)), { kind: "done" });
     assertEquals(await peer("SET k v"), "+OK");
     assertEquals(await peer("ACL WHOAMI"), encodeReply("cluster peer", 2).trimEnd());
     const again = await client("again");

@@ -1,4 +1,5 @@
 import type { AccessControl } from "../access/access_control.ts";
+import { NEW_CLIENT } from "../access/accounts.ts";
 import type { Arguments } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import type { Command } from "../commands/command.ts";
@@ -49,6 +50,11 @@ export abstract class Dispatcher<Request> {
     reply: PendingReply,
   ): void;
 
+  /** Begins to hold the requests of a connection if it is not known yet who exists. */
+  protected waitsForUsers(_connection: Connection): boolean {
+    return false;
+  }
+
   /** Called after a local command, which may have changed the connection's protocol. */
   protected served(_connection: Connection): void {}
 
@@ -66,10 +72,12 @@ export abstract class Dispatcher<Request> {
       command = this.rowOf(request);
     } catch (error) {
       const refusal = errorReplyOf(error);
+      if (this.#isUserUnknown(connection, request, reply)) return;
       if (this.pause.isOn && this.#isHeld(connection, request, reply, false)) return;
       return reply.settle(this.#refuseMulti(connection, request) ?? refusal);
     }
     if (!connection.account.isUnlimited) {
+      if (!isForPeers(command) && this.#isUserUnknown(connection, request, reply)) return;
       const refusal = this.#refusal(connection, command, request);
       if (refusal !== null) return reply.settle(refusal);
     }
@@ -114,6 +122,12 @@ export abstract class Dispatcher<Request> {
     );
   }
 
+  /** Whether the request waits until the users are known. */
+  #isUserUnknown(connection: Connection, request: Request, reply: PendingReply): boolean {
+    if (connection.account !== NEW_CLIENT) return false;
+    return this.waitsForUsers(connection) && this.#waits(connection, request, reply);
+  }
+
   #refusal(connection: Connection, command: Command, request: Request): ErrorReply | null {
     return this.access.refusal(connection, command, () => this.argumentsOf(request));
   }
@@ -140,6 +154,11 @@ export abstract class Dispatcher<Request> {
     const serve = () => this.dispatch(connection, request, reply);
     return this.pause.holds(connection, reply, isWrite, serve);
   }
+}
+
+/** Whether other processes of the cluster send it before they are known. */
+function isForPeers({ group, flags }: Command): boolean {
+  return group === "cluster" && flags.includes("no_auth");
 }
 
 /** The connection, as far as transactions matter. */
