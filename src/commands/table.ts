@@ -137,6 +137,13 @@ export function findRow(args: Arguments): Command | null {
   }
 }
 
+/** The row of a request in a log entry, which a node may have made; `null` if it is invalid. */
+export function findLoggedRow(args: Arguments): Command | null {
+  const internal = INTERNAL.get(textOf(args[0] ?? ""));
+  if (internal === undefined) return findRow(args);
+  return hasRightArity(internal, args.length) ? internal : null;
+}
+
 /** The command of the inner request; `null` if it is invalid. */
 function findInner(args: Arguments, { from, check }: Inner): Command | null {
   try {

@@ -3,7 +3,7 @@ import { FileMachine } from "../../tests/support/file_machine.ts";
 import { DEFAULT_USER, listLine, USERS_MAX } from "../security/mod.ts";
 import { Users } from "../store/users.ts";
 import { StateMachine } from "./state_machine.ts";
-import { findRow, rowOf } from "./table.ts";
+import { findLoggedRow, findRow, rowOf } from "./table.ts";
 import { userRulesRequest } from "./user_writes.ts";
 
 /** Executes a write as if it came from the log. A refusal is its text. */
@@ -44,6 +44,10 @@ Deno.test("what is no checked rule changes nothing", () => {
 
 Deno.test("no client can send the internal write", () => {
   assertEquals(findRow(["USER-RULES", "a", "on"]), null);
+  assertEquals(findLoggedRow(["USER-RULES", "a"])?.name, "user-rules");
+  assertEquals(findLoggedRow(["USER-RULES"]), null);
+  assertEquals(findLoggedRow(["user-rules", "a"]), null, "nodes write it in one way only");
+  assertEquals(findLoggedRow(["SET", "a", "b"])?.name, "set");
   assertEquals(findRow(["ONCE", "1-1", "1", "USER-RULES", "a", "on"]), null);
   assertEquals(new FileMachine().run("EXISTS", "a"), 0);
 });

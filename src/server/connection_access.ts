@@ -52,7 +52,8 @@ export class ConnectionAccess implements AccessServer {
 
   /** Whether a line is written about each request of this command. Hot: read with each request. */
   isAudited(command: Command): boolean {
-    return this.control.isInUse && command.group !== "string" && ADMINISTRATIVE.has(command);
+    if (command.group === "string" || !ADMINISTRATIVE.has(command)) return false;
+    return this.control.isInUse || command.name === "acl|setuser";
   }
 
   /** Writes a line about an administrative request, with its first argument. */
