@@ -31,6 +31,7 @@ import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import { bootstrap, currentMembers, newIncarnation, parseId, parsePeers } from "./bootstrap.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { readClusterSecret, secretFlags, secretOf } from "./cluster_secret.ts";
 import { type Subcommand, subcommand } from "./command_line.ts";
 import {
   addressFlag,
@@ -52,6 +53,7 @@ import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
+import { useCredentials } from "./resp_client.ts";
 import { fileFlags, filesStorage } from "./services/file_flags.ts";
 import { httpDescriptorsWanted, httpFlags, httpShare, startServices } from "./services/services.ts";
 
@@ -146,6 +148,7 @@ const flags = {
   ...fileFlags,
   ...proxyFlags,
   ...clientFlags,
+  ...secretFlags,
   memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
@@ -235,6 +238,8 @@ async function startNode(
   const directory = values.dir || `data/${id}`;
   const { clientsFitting, httpConnectionsMax } = whatFits(values);
   const ownDisk = await DenoDisk.open(directory);
+  const secret = readClusterSecret(values.clusterSecretFile, logger, directory);
+  useCredentials({ secret: secretOf(secret), user: null });
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
   const place = nodePlace(values, remembered);
@@ -358,6 +363,8 @@ async function startNode(
     facts: processFacts(),
     config: new Map(redisSettings({ host, port }, fitting, directory)),
     listener: () => listener,
+    secret: secretOf(secret),
+    logger,
     ...(faults === null ? {} : { faultTools: faults.tools }),
   });
   const listener: RespListener = await listen({
@@ -376,6 +383,7 @@ async function startNode(
     address: { host, port: values.proxyPort },
     seeds: [clientAddress],
     clientsFitting,
+    secret,
     logger: stderrLogger(`${id} proxy`),
   });
   const services = await startServices(values, {
@@ -392,6 +400,7 @@ async function startNode(
       host,
       advertisedHost: clientAddress.host,
     }),
+    secret,
     logger,
   });
 

@@ -13,6 +13,7 @@ import { tcpNetwork } from "../platform/tcp_network.ts";
 import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { readClusterSecret, secretFlags, secretOf } from "./cluster_secret.ts";
 import { subcommand } from "./command_line.ts";
 import {
   addressList,
@@ -71,6 +72,8 @@ export interface ProxyService {
   readonly seeds: readonly Address[];
   /** Number of clients, waiting ones counted twice, for which there are file descriptors. */
   readonly clientsFitting: number;
+  /** The secret of the cluster; `null` if this process has none. */
+  readonly secret: string | null;
   readonly logger: Logger;
 }
 
@@ -83,7 +86,7 @@ export function proxyClientsWanted(
 
 export async function startProxy(
   values: Values<typeof proxyFlags & typeof clientFlags>,
-  { address, seeds, clientsFitting, logger }: ProxyService,
+  { address, seeds, clientsFitting, secret, logger }: ProxyService,
 ): Promise<Proxy> {
   const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
   const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
@@ -100,6 +103,7 @@ export async function startProxy(
     hasNoFreeDescriptors,
     facts: processFacts(),
     config: new Map(redisSettings(address, fitting, "")),
+    secret: secretOf(secret),
   });
   logger.info(`serves clients on ${formatAddress(address)}`);
   return proxy;
@@ -113,6 +117,7 @@ const flags = {
   ...uploadFlags,
   ...proxyFlags,
   ...clientFlags,
+  ...secretFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
 } satisfies Flags;
 
@@ -128,9 +133,16 @@ export const proxySubcommand = subcommand({
     const { host, port, nodes, bulkBytesMax } = values;
     const address = { host, port };
     const logger = stderrLogger("proxy");
+    const secret = readClusterSecret(values.clusterSecretFile, logger);
     const fitting = clientsThatFit(proxyClientsWanted(values) + httpDescriptorsWanted(values));
     const { connectionsMax, clientsFitting } = httpShare(values, fitting);
-    const proxy = await startProxy(values, { address, seeds: nodes, clientsFitting, logger });
+    const proxy = await startProxy(values, {
+      address,
+      seeds: nodes,
+      clientsFitting,
+      secret,
+      logger,
+    });
     const services = await startServices(values, {
       name: "proxy",
       address,
@@ -139,6 +151,7 @@ export const proxySubcommand = subcommand({
       connectionsMax,
       copies: values.copies,
       storage: null,
+      secret,
       logger,
     });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));

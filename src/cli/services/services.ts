@@ -86,6 +86,8 @@ export interface ServiceOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  /** The secret of the cluster; `null` if this process has none. */
+  readonly secret: string | null;
   readonly logger: Logger;
 }
 
@@ -110,7 +112,8 @@ export async function startServices(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
   options: ServiceOptions,
 ): Promise<ServicesHandle | null> {
-  const { name, address, seeds, bulkBytesMax, connectionsMax, copies, storage, logger } = options;
+  const { name, address, seeds, bulkBytesMax, connectionsMax, copies, logger } = options;
+  const { storage, secret } = options;
   if (httpPort === "off" && storage === null) return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
   const http = port === "off" ? null : {
@@ -129,6 +132,7 @@ export async function startServices(
       http,
       copies,
       storage,
+      secret,
       suspicion: sharedSuspicion(),
     },
     clock: systemClock,

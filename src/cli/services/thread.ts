@@ -1,4 +1,5 @@
 // Runs in a thread of its own: what this module imports has no state in common with the main thread.
+import type { ClusterSecret } from "../../access/peer_proof.ts";
 import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
@@ -15,7 +16,8 @@ import { tcpNetwork } from "../../platform/tcp_network.ts";
 import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { PAGE } from "../../web/page.ts";
-import { ConnectionLost, RespClient } from "../resp_client.ts";
+import { secretOf } from "../cluster_secret.ts";
+import { ConnectionLost, RespClient, useCredentials } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
 import { type FilesHandle, type FilesStorageOptions, startFiles } from "./files.ts";
 import { memberFaults } from "./member_faults.ts";
@@ -34,6 +36,8 @@ export interface ThreadOptions {
   readonly copies: number;
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
+  /** The secret of the cluster, by which this thread proves itself; `null` if it has none. */
+  readonly secret: string | null;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
 }
@@ -53,12 +57,14 @@ serveInThread(start);
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   const { name, clientAddress, seeds, http, copies, storage } = options;
+  const secret = secretOf(options.secret);
+  useCredentials({ secret, user: null });
   runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
   // A proxy without HTTP, or one that is never asked for anything by HTTP, needs no connections.
   let core: ProxyCore | null = null;
-  const routing = () => core ??= startRouting(seeds, logger);
+  const routing = () => core ??= startRouting(seeds, secret, logger);
   const store = new StoreClient(() => routing().router, systemClock);
   const filesHandle = await startFiles({
     clientAddress,
@@ -138,9 +144,14 @@ async function serveHttp(
  */
 const CALM_WATCH = { watchIntervalMs: 250, silenceMsMax: 1_000 };
 
-function startRouting(seeds: readonly Address[], logger: Logger): ProxyCore {
+function startRouting(
+  seeds: readonly Address[],
+  secret: ClusterSecret | null,
+  logger: Logger,
+): ProxyCore {
   const core = new ProxyCore({
     seeds,
+    secret,
     network: tcpNetwork,
     clock: systemClock,
     random: Math.random,
