@@ -1,4 +1,5 @@
 import { UserError } from "../base/errors.ts";
+import { bytesOfText } from "./client/typed_lines.ts";
 import { readSecretFile } from "./cluster_secret.ts";
 import { type Flags, optional, text, type Values } from "./flags.ts";
 import { useCredentials } from "./resp_client.ts";
@@ -32,12 +33,10 @@ export async function logIn({ user, passwordFile }: Values<typeof logInFlags>): 
   if (user === undefined && known === null) return;
   const name = user ?? "default";
   const password = known ?? await askPassword(`Password of ${name}: `);
-  useCredentials({ secret: null, user: { name: bytesOf(name), password: bytesOf(password) } });
-}
-
-/** A text as a byte string, in UTF-8. */
-export function bytesOf(text: string): string {
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join("");
+  useCredentials({
+    secret: null,
+    user: { name: bytesOfText(name), password: bytesOfText(password) },
+  });
 }
 
 const ENTER = ["\r", "\n"];
