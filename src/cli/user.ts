@@ -1,8 +1,8 @@
 import { UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
 import { SetReply } from "../resp/reply.ts";
-import { readSecretFile } from "./cluster_secret.ts";
 import { bytesOfText, inputLines, standardInput, textOfBytes } from "./client/typed_lines.ts";
+import { readSecretFile } from "./cluster_secret.ts";
 import { subcommand } from "./command_line.ts";
 import { addressList, optional, text, toggle, UsageError } from "./flags.ts";
 import { askPassword, logIn, logInFlags } from "./log_in.ts";
