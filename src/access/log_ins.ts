@@ -2,12 +2,29 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { Clock } from "../platform/clock.ts";
 import { passwordDigest, type User } from "../security/mod.ts";
 import { Attempts } from "./attempts.ts";
-import { HashingBusy, isSameHex, settingWith, type SlowHash } from "./scrypt.ts";
+import {
+  HashingBusy,
+  isSameHex,
+  type ScryptSetting,
+  settingWith,
+  type SlowHash,
+} from "./scrypt.ts";
 
 /** Maximum length of a password in bytes. Nobody has a longer one. */
 export const PASSWORD_BYTES_MAX = 4_096;
 /** Number of right passwords of a user that are remembered. */
 const REMEMBERED_MAX = 8;
+
+/** What nobody but this process knows. */
+interface Secrets {
+  readonly key: Uint8Array;
+  /** For users that do not exist or have no password: the time must not show it. */
+  readonly decoy: ScryptSetting;
+}
+
+function newSecrets(): Secrets {
+  return { key: randomBytes(32), decoy: settingWith(randomBytes(16).toString("hex")) };
+}
 
 /**
  * Whether a password is the user's. `limited`: it was not checked, after too many wrong ones.
@@ -23,9 +40,8 @@ export type PasswordVerdict = "right" | "wrong" | "limited" | "busy";
 export class LogIns {
   readonly #hash: SlowHash;
   readonly #attempts: Attempts;
-  readonly #key = randomBytes(32);
-  /** For users that do not exist or have no password: the time must not show it. */
-  readonly #decoy = settingWith(randomBytes(16).toString("hex"));
+  /** Made with the first log-in. */
+  #secrets: Secrets | null = null;
   /** HMACs of right passwords. A change of a user makes a new object of it. */
   readonly #right = new WeakMap<User, readonly string[]>();
   /** Checks in progress, by HMAC: those of the same password share one. */
@@ -73,7 +89,8 @@ export class LogIns {
     address: string,
   ): Promise<boolean> {
     const digest = passwordDigest(password);
-    const proof = createHmac("sha256", this.#key).update(`${name}\0${digest}`).digest("hex");
+    const { key: secret } = this.#secrets ??= newSecrets();
+    const proof = createHmac("sha256", secret).update(`${name}\0${digest}`).digest("hex");
     const usable = user?.isEnabled === true ? user : null;
     const remembered = usable === null ? [] : this.#right.get(usable) ?? [];
     if (remembered.some((one) => isSameHex(one, proof))) return true;
@@ -96,7 +113,8 @@ export class LogIns {
 
   async #compare(digest: string, verifiers: readonly string[]): Promise<boolean> {
     if (verifiers.length > 0) return (await this.#hash.matching(digest, verifiers)).length > 0;
-    await this.#hash.hash(digest, this.#decoy);
+    const { decoy } = this.#secrets ??= newSecrets();
+    await this.#hash.hash(digest, decoy);
     return false;
   }
 

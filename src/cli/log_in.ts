@@ -1,6 +1,7 @@
 import { UserError } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
 import { bytesOfText } from "./client/typed_lines.ts";
-import { readSecretFile } from "./cluster_secret.ts";
+import { readClusterSecret, readSecretFile, secretOf } from "./cluster_secret.ts";
 import { type Flags, optional, text, type Values } from "./flags.ts";
 import { useCredentials } from "./resp_client.ts";
 
@@ -12,6 +13,10 @@ export const logInFlags = {
   user: optional(text("NAME", {
     help: "User to log in as; by default nobody, or default if there is a password",
   })),
+  clusterSecretFile: optional(text("FILE", {
+    help: "File with the secret of the cluster, to do everything without a user, such as when a " +
+      "password is lost",
+  })),
   passwordFile: optional(text("FILE", {
     help: `File with the user's password; by default ${PASSWORD_VARIABLE}, or else it is asked for`,
   })),
@@ -22,9 +27,15 @@ export const logInFlags = {
  *
  * @throws {UserError} if there is no password
  */
-export async function logIn({ user, passwordFile }: Values<typeof logInFlags>): Promise<void> {
+export async function logIn(
+  { user, passwordFile, clusterSecretFile }: Values<typeof logInFlags>,
+): Promise<void> {
   const variable = Deno.env.get(PASSWORD_VARIABLE) ?? "";
   const warn = (line: string) => console.error(`regent: ${line}`);
+  if (clusterSecretFile !== undefined) {
+    const text = readClusterSecret(clusterSecretFile, { ...silentLogger, warn });
+    return useCredentials({ secret: secretOf(text), user: null });
+  }
   const known = passwordFile !== undefined
     ? readSecretFile(passwordFile, { warn })
     : variable === ""

@@ -78,8 +78,8 @@ export abstract class Dispatcher<Request> {
     }
     if (!connection.account.isUnlimited) {
       if (!isForPeers(command) && this.#isUserUnknown(connection, request, reply)) return;
-      const refusal = this.#refusal(connection, command, request);
-      if (refusal !== null) return reply.settle(refusal);
+      const denial = this.#denialOf(connection, command, request);
+      if (denial !== null) return reply.settle(denial);
     }
     const isWrite = command.kind === "write";
     if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;
@@ -128,7 +128,7 @@ export abstract class Dispatcher<Request> {
     return this.waitsForUsers(connection) && this.#waits(connection, request, reply);
   }
 
-  #refusal(connection: Connection, command: Command, request: Request): ErrorReply | null {
+  #denialOf(connection: Connection, command: Command, request: Request): ErrorReply | null {
     return this.access.refusal(connection, command, () => this.argumentsOf(request));
   }
 

@@ -1,3 +1,4 @@
+import { accessMutants } from "./lists/access_mutants.ts";
 import { answerMutants } from "./lists/answer_mutants.ts";
 import { blobMutants } from "./lists/blob_mutants.ts";
 import { catchUpMutants } from "./lists/catch_up_mutants.ts";
@@ -56,6 +57,7 @@ export const allMutants: readonly Mutant[] = [
   ...versionMutants,
   ...commandMutants,
   ...securityMutants,
+  ...accessMutants,
   ...valueMutants,
   ...sliceMutants,
   ...wireMutants,

@@ -112,6 +112,17 @@ Deno.test("a cluster is locked, and everything of it goes on", async (t) => {
         assertStringIncludes(none.stderr, "Cannot ask for a password without a terminal");
       });
 
+      await t.step("who has lost the password gets in by the secret of the cluster", async () => {
+        const secret = ["--cluster-secret-file", `${dir}/data/cluster-secret`];
+        const list = await runRegent(["user", "list", ...from, ...secret]);
+        assertEquals([list.code, list.stderr], [0, ""]);
+        await Deno.writeTextFile(`${dir}/wrong`, "another secret of a cluster\n", { mode: 0o600 });
+        const wrong = ["--cluster-secret-file", `${dir}/wrong`];
+        const refused = await runRegent(["status", "--nodes", `127.0.0.1:${port}`, ...wrong]);
+        assertEquals(refused.code, 1);
+        assertStringIncludes(refused.stderr, "WRONGPASS invalid proof of the cluster secret");
+      });
+
       await t.step("users are added with rules, listed and removed", async () => {
         const rules = ["--rules", "+get %R~app:*", "--new-password-file", password];
         const app = await runRegent(["user", "add", "app", ...rules, ...from, ...who]);
