@@ -12,11 +12,13 @@ const LAYERS = [
   "files",
   "faults",
   "node",
+  "access",
   "platform",
   "commands",
   "store",
   "raft",
   "ring",
+  "security",
   "resp",
   "base",
 ];

@@ -127,6 +127,9 @@ const WORST_SUBCOMMANDS: Readonly<Record<string, Worst>> = {
     title: "CLUSTER KEYSLOT of a large key",
     requests: [["CLUSTER", "KEYSLOT", "k".repeat(largeBytes)]],
   }],
+  "cluster|challenge": many("CLUSTER", "CHALLENGE"),
+  "cluster|prove": many("CLUSTER", "PROVE", "a", "b"),
+  "cluster|users": repeated("CLUSTER", "USERS"),
   "cluster|transfer": many("CLUSTER", "TRANSFER", "nobody"),
   "cluster|watch": many("CLUSTER", "WATCH", "1000"),
   "command|docs": all(repeated("COMMAND", "DOCS"), ofManyWords("client", "COMMAND", "DOCS")),
@@ -180,6 +183,28 @@ const PAIRS = (MANY - 2) / 2;
  * A new command or subcommand must be added: a test compares the names.
  */
 export const WORST_REQUESTS: Readonly<Record<string, Worst>> = {
+  "acl|cat": repeated("ACL", "CAT", "slow"),
+  "acl|deluser": () => [{
+    title: "ACL DELUSER of many names",
+    requests: [["ACL", "DELUSER", ...Array.from({ length: MANY - 2 }, (_, at) => `u${at}`)]],
+  }],
+  "acl|dryrun": (stored) => [{
+    title: "ACL DRYRUN of many keys",
+    before: [["ACL", "SETUSER", "u", "+mget", "%R~*a*b*c", "%R~k*y*:*", "nocommands"]],
+    requests: [["ACL", "DRYRUN", "u", "MGET", ...spread(stored, MANY - 4)]],
+  }],
+  "acl|genpass": many("ACL", "GENPASS", "4096"),
+  "acl|getuser": many("ACL", "GETUSER", "default"),
+  "acl|list": repeated("ACL", "LIST"),
+  "acl|load": many("ACL", "LOAD"),
+  "acl|log": many("ACL", "LOG", "1000"),
+  "acl|save": many("ACL", "SAVE"),
+  "acl|setuser": (_stored) => [{
+    title: "ACL SETUSER with many rules",
+    requests: [["ACL", "SETUSER", "u", ...Array.from({ length: 1_000 }, (_, at) => `~${at}*a*`)]],
+  }],
+  "acl|users": repeated("ACL", "USERS"),
+  "acl|whoami": many("ACL", "WHOAMI"),
   ...WORST_SUBCOMMANDS,
   append: all(
     many("APPEND", "appended", "x".repeat(64)),

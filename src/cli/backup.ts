@@ -21,6 +21,7 @@ import {
   typedOnly,
   UsageError,
 } from "./flags.ts";
+import { logIn, logInFlags } from "./log_in.ts";
 import { isThere } from "./offline/data_directories.ts";
 import { type CheckedSnapshot, readSnapshotFile } from "./offline/snapshot_file.ts";
 import { ProgressLine } from "./progress.ts";
@@ -55,6 +56,7 @@ export const backupSubcommand = connectingSubcommand({
     files: optional(directoryFlag({ help: "Copy the contents of files into this directory" })),
     http: httpAddressFlag("With --files: HTTP port of any node or proxy"),
     force: typedOnly(toggle({ help: "Replace FILE if it exists" })),
+    ...logInFlags,
   },
   words: "FILE",
   examples: [
@@ -62,7 +64,8 @@ export const backupSubcommand = connectingSubcommand({
     "regent backup --from 10.0.0.2:7001 --force /backups/newest.backup",
     "regent backup monday.backup --files contents --http 127.0.0.1:8000",
   ],
-  async run({ from, files, http, force }, words) {
+  async run({ from, files, http, force, ...who }, words) {
+    await logIn(who);
     const path = onlyFile(words);
     refuseExisting(path, force);
     if (files === undefined) await backUpState(from, path, force);

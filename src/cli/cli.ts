@@ -17,6 +17,7 @@ import {
 } from "./client/typed_lines.ts";
 import { connectingSubcommand } from "./connecting.ts";
 import { hostFlag, integer, port as portFlag, toggle, UsageError, withShort } from "./flags.ts";
+import { logIn, logInFlags } from "./log_in.ts";
 
 const ERRORS_SHOWN_MAX = 10;
 
@@ -49,6 +50,7 @@ export const cliSubcommand = connectingSubcommand({
       min: 0,
       max: 86_400,
     }),
+    ...logInFlags,
   },
   words: "[COMMAND [ARGUMENT…]]",
   isFreeAfterFirstWord: true,
@@ -57,8 +59,9 @@ export const cliSubcommand = connectingSubcommand({
     "regent cli -p 7001 SET greeting hello",
     "regent cli --pipe < commands.txt",
   ],
-  async run({ host, port, resp3, raw, noRaw, pipe, pipeTimeout }, words) {
+  async run({ host, port, resp3, raw, noRaw, pipe, pipeTimeout, ...who }, words) {
     if (raw && noRaw) throw new UsageError("Cannot use --raw with --no-raw");
+    await logIn(who);
     const address = { host, port };
     if (pipe) {
       if (words.length > 0) throw new UsageError("Cannot use --pipe with a command");

@@ -1,13 +1,22 @@
 import { fileURLToPath } from "node:url";
 import { messageOf, UserError } from "../base/errors.ts";
+import { silentLogger } from "../base/logger.ts";
 import { endingSignal, PROBE_FILE } from "../platform/process.ts";
 import { type ChildExit, ChildProcess } from "./cluster/child_process.ts";
 import { ClusterView } from "./cluster/cluster_view.ts";
 import { NodeObserver, proxyServing } from "./cluster/node_observer.ts";
 import { portHolder, takenPorts } from "./cluster/ports.ts";
+import {
+  ensureLocalSecret,
+  localSecret,
+  readClusterSecret,
+  secretFlags,
+  secretOf,
+} from "./cluster_secret.ts";
 import { subcommand } from "./command_line.ts";
 import { choice, directoryFlag, integer, port as portFlag, toggle, UsageError } from "./flags.ts";
 import { memoryFlag } from "./memory_bound.ts";
+import { useCredentials } from "./resp_client.ts";
 import { HTTP_PORT_OFFSET, THREAD_SOURCE } from "./services/services.ts";
 import { table } from "./table.ts";
 
@@ -49,6 +58,7 @@ export const clusterSubcommand = subcommand({
       defaultValue: "auto",
     }),
     memoryBytesMax: memoryFlag,
+    ...secretFlags,
     restart: toggle({
       help: "Restart each process that ends, except the nodes removed from the cluster",
     }),
@@ -56,7 +66,12 @@ export const clusterSubcommand = subcommand({
   examples: ["regent cluster", "regent cluster --nodes 5 --port 7100 --dir /tmp/five"],
   async run(values) {
     const path = makeDirectory(values.dir);
-    const cluster = new LocalCluster({ ...values, path });
+    const directories = memberNames(values.nodes).map((name) => `${path}/${name}`);
+    const secretFile = values.clusterSecretFile ?? ensureLocalSecret(path, directories);
+    const warn = (line: string) => console.error(`regent: ${line}`);
+    const secret = readClusterSecret(secretFile ?? undefined, { ...silentLogger, warn });
+    useCredentials({ secret: secretOf(secret), user: null });
+    const cluster = new LocalCluster({ ...values, path, secretFile: values.clusterSecretFile });
     const ending = endingSignal();
     await cluster.start(ending);
     await ending;
@@ -75,6 +90,8 @@ interface LocalClusterOptions {
   readonly restart: boolean;
   readonly httpPort: string;
   readonly memoryBytesMax: number | undefined;
+  /** The file with the secret of the cluster; `undefined`: that in the directory, if any. */
+  readonly secretFile: string | undefined;
 }
 
 interface Member {
@@ -309,8 +326,8 @@ class LocalCluster {
 }
 
 function nodeMembers(options: LocalClusterOptions): Member[] {
-  const { nodes, port, dir, path, httpPort, memoryBytesMax } = options;
-  const names = Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
+  const { nodes, port, dir, path, httpPort, memoryBytesMax, secretFile } = options;
+  const names = memberNames(nodes);
   const raftPort = (at: number) => port + at + 1 + RAFT_PORT_OFFSET;
   const peers = names.map((name, at) => `${name}=${HOST}:${raftPort(at)}`).join(",");
   return names.map((name, at) => {
@@ -327,11 +344,12 @@ function nodeMembers(options: LocalClusterOptions): Member[] {
         ...["--http-port", httpPort],
         "--allow-faults",
         ...(memoryBytesMax === undefined ? [] : ["--memory-bytes-max", String(memoryBytesMax)]),
+        ...(secretFile === undefined ? [] : ["--cluster-secret-file", secretFile]),
       ],
       permissions: [
         "--allow-net",
         "--allow-env",
-        permission("read", [path, ...READ_BY_ALL]),
+        permission("read", [path, ...READ_BY_ALL, ...secretFile === undefined ? [] : [secretFile]]),
         permission("write", [path]),
         SYSTEM_CALLS,
       ],
@@ -339,7 +357,12 @@ function nodeMembers(options: LocalClusterOptions): Member[] {
   });
 }
 
-function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
+function memberNames(nodes: number): string[] {
+  return Array.from({ length: nodes }, (_, at) => `n${at + 1}`);
+}
+
+function proxyMember({ nodes, port, path, httpPort, secretFile }: LocalClusterOptions): Member {
+  const secret = secretFile ?? localSecret(path);
   const addresses = Array.from({ length: nodes }, (_, at) => `${HOST}:${port + at + 1}`).join(",");
   return {
     name: "proxy",
@@ -349,8 +372,14 @@ function proxyMember({ nodes, port, httpPort }: LocalClusterOptions): Member {
     args: [
       ...["proxy", "--port", String(port), "--nodes", addresses, "--host", HOST],
       ...["--http-port", httpPort, STOP_WITH_STDIN],
+      ...(secret === null ? [] : ["--cluster-secret-file", secret]),
     ],
-    permissions: ["--allow-net", "--allow-env", permission("read", READ_BY_ALL), SYSTEM_CALLS],
+    permissions: [
+      "--allow-net",
+      "--allow-env",
+      permission("read", [...READ_BY_ALL, ...secret === null ? [] : [secret]]),
+      SYSTEM_CALLS,
+    ],
   };
 }
 

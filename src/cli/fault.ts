@@ -3,6 +3,7 @@ import { UserError } from "../base/errors.ts";
 import { ErrorReply, type Reply, SimpleString } from "../resp/reply.ts";
 import { connectingSubcommand } from "./connecting.ts";
 import { hostFlag, port as portFlag, UsageError } from "./flags.ts";
+import { logIn, logInFlags } from "./log_in.ts";
 import { ConnectionLost, RespClient } from "./resp_client.ts";
 
 export const faultSubcommand = connectingSubcommand({
@@ -26,6 +27,7 @@ export const faultSubcommand = connectingSubcommand({
   flags: {
     host: hostFlag({ help: "Host of the node", defaultValue: "127.0.0.1" }),
     port: portFlag({ help: "Port of the node for clients" }),
+    ...logInFlags,
   },
   words: "WHAT",
   examples: [
@@ -33,7 +35,8 @@ export const faultSubcommand = connectingSubcommand({
     "regent fault --port 7001 isolate from n2,n3 in 5000",
     "regent fault --port 7001 heal",
   ],
-  async run({ host, port }, words) {
+  async run({ host, port, ...who }, words) {
+    await logIn(who);
     if (words.length === 0) throw new UsageError("Cannot start: expected WHAT to inject");
     for (const line of await sendFault({ host, port }, words)) console.log(line);
     return 0;

@@ -17,6 +17,7 @@ import { recoverSubcommand } from "./recover.ts";
 import { removeSubcommand, transferSubcommand } from "./remove_and_transfer.ts";
 import { restoreSubcommand } from "./restore.ts";
 import { statusSubcommand } from "./status.ts";
+import { userSubcommand } from "./user.ts";
 
 const VERSION = `regent ${REGENT_VERSION}`;
 const USAGE_EXIT_CODE = 2;
@@ -37,6 +38,7 @@ const SUBCOMMANDS: readonly Subcommand[] = [
   logSubcommand,
   cliSubcommand,
   certsSubcommand,
+  userSubcommand,
   faultSubcommand,
 ];
 

@@ -27,6 +27,7 @@ import { NodeFrontend } from "../server/node_frontend.ts";
 import { HASH_SEED_WORDS } from "../store/key_table.ts";
 import { bootstrap, currentMembers, newIncarnation, parseId, parsePeers } from "./bootstrap.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { readClusterSecret, secretFlags, secretOf } from "./cluster_secret.ts";
 import { type Subcommand, subcommand } from "./command_line.ts";
 import {
   addressFlag,
@@ -48,6 +49,7 @@ import { memoryFlag, warnOfOtherMemoryBound } from "./memory_bound.ts";
 import { NodeFaults } from "./node_faults.ts";
 import { checkReachable, nodePlace } from "./node_place.ts";
 import { proxyClientsWanted, proxyFlags, startProxy } from "./proxy.ts";
+import { useCredentials } from "./resp_client.ts";
 import {
   descriptorsWanted,
   type ServiceDescriptors,
@@ -155,6 +157,7 @@ const flags = {
   ...proxyFlags,
   ...clientFlags,
   ...tlsFlags,
+  ...secretFlags,
   memoryBytesMax: memoryFlag,
   allowFaults: toggle({
     help:
@@ -246,6 +249,8 @@ async function startNode(
   const directory = values.dir || `data/${id}`;
   const { clientsFitting, descriptors } = whatFits(values, directory);
   const ownDisk = await DenoDisk.open(directory);
+  const secret = readClusterSecret(values.clusterSecretFile, logger, directory);
+  useCredentials({ secret: secretOf(secret), user: null });
   const stored = readIdentity(ownDisk);
   const remembered = stored?.nodeId === id ? stored.settings : {};
   const place = nodePlace(values, remembered);
@@ -374,6 +379,8 @@ async function startNode(
     facts: processFacts(),
     config: new Map(redisSettings({ host, port }, fitting, directory)),
     listener: () => listener,
+    secret: secretOf(secret),
+    logger,
     ...(faults === null ? {} : { faultTools: faults.tools }),
   });
   const listener: RespListener = await listen({
@@ -394,6 +401,7 @@ async function startNode(
     seeds: [clientAddress],
     clientsFitting,
     links,
+    secret,
     logger: stderrLogger(`${id} proxy`),
   });
   const services = await startServices(values, {
@@ -412,6 +420,7 @@ async function startNode(
     }),
     tls,
     faults: faults?.tools.faults ?? null,
+    secret,
     logger,
   });
 

@@ -12,6 +12,7 @@ import {
 import { DEFAULT_PROXY_LIMITS } from "../proxy/limits.ts";
 import { Proxy } from "../proxy/proxy.ts";
 import { clientFlags, clientLimits, redisSettings, withClientsThatFit } from "./client_flags.ts";
+import { readClusterSecret, secretFlags, secretOf } from "./cluster_secret.ts";
 import { subcommand } from "./command_line.ts";
 import {
   addressList,
@@ -73,6 +74,8 @@ export interface ProxyService {
   /** Number of clients, waiting ones counted twice, for which there are file descriptors. */
   readonly clientsFitting: number;
   readonly links: Links;
+  /** The secret of the cluster; `null` if this process has none. */
+  readonly secret: string | null;
   readonly logger: Logger;
 }
 
@@ -85,7 +88,7 @@ export function proxyClientsWanted(
 
 export async function startProxy(
   values: Values<typeof proxyFlags & typeof clientFlags>,
-  { address, seeds, clientsFitting, links, logger }: ProxyService,
+  { address, seeds, clientsFitting, links, secret, logger }: ProxyService,
 ): Promise<Proxy> {
   const { holdRequestsMax, holdBytesMax, holdMsMax } = values;
   const waitsMax = Math.min(values.waitsMax, Math.floor(clientsFitting * WAITS_SHARE_MAX));
@@ -103,6 +106,7 @@ export async function startProxy(
     hasNoFreeDescriptors,
     facts: processFacts(),
     config: new Map(redisSettings(address, fitting, "")),
+    secret: secretOf(secret),
   });
   logger.info(`serves clients on ${formatAddress(address)}`);
   return proxy;
@@ -117,6 +121,7 @@ const flags = {
   ...proxyFlags,
   ...clientFlags,
   ...tlsFlags,
+  ...secretFlags,
   stopWithStdin: toggle({ help: "Stop when standard input ends, for use under a supervisor" }),
 } satisfies Flags;
 
@@ -134,6 +139,7 @@ export const proxySubcommand = subcommand({
     const logger = stderrLogger("proxy");
     const tls = tlsSettings(values);
     const links = openLinks(tls, logger, (peer) => peer.isProxy ? null : "is not a proxy's");
+    const secret = readClusterSecret(values.clusterSecretFile, logger);
     const wanted = { http: values, hasStorage: false };
     const fitting = clientsThatFit(proxyClientsWanted(values) + descriptorsWanted(wanted));
     const { services: descriptors, clientsFitting } = shareDescriptors(wanted, fitting);
@@ -142,6 +148,7 @@ export const proxySubcommand = subcommand({
       seeds: nodes,
       clientsFitting,
       links,
+      secret,
       logger,
     });
     const services = await startServices(values, {
@@ -153,6 +160,7 @@ export const proxySubcommand = subcommand({
       copies: values.copies,
       storage: null,
       tls,
+      secret,
       logger,
     });
     await endOfService(values.stopWithStdin, new Promise<never>(() => {}));

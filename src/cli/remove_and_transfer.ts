@@ -2,6 +2,7 @@ import { UserError } from "../base/errors.ts";
 import { connectingSubcommand } from "./connecting.ts";
 import { drain } from "./files/drain.ts";
 import { addressList, integer, toggle, typedOnly, UsageError } from "./flags.ts";
+import { logIn, logInFlags } from "./log_in.ts";
 import { StatusLine } from "./progress.ts";
 import { requestOfLeader } from "./resp_client.ts";
 
@@ -35,6 +36,7 @@ export const removeSubcommand = connectingSubcommand({
       min: 1,
       max: 1_000_000,
     }),
+    ...logInFlags,
   },
   words: "ID",
   examples: [
@@ -42,7 +44,8 @@ export const removeSubcommand = connectingSubcommand({
     "regent remove n2 --from 127.0.0.1:7001",
     "regent remove n2 --force",
   ],
-  async run({ from, force, noDrain, drainTimeoutS }, words) {
+  async run({ from, force, noDrain, drainTimeoutS, ...who }, words) {
+    await logIn(who);
     const id = onlyId(words);
     const what = `remove ${id}`;
     const undoDrain = noDrain ? () => Promise.resolve() : await explaining(what, () =>
@@ -71,10 +74,11 @@ export const transferSubcommand = connectingSubcommand({
   description:
     "Transfers leadership to the voting member ID, and returns when it leads. Clients' requests " +
     "wait meanwhile; none fails.",
-  flags: { from: fromFlag },
+  flags: { from: fromFlag, ...logInFlags },
   words: "ID",
   examples: ["regent transfer n2", "regent transfer n2 --from 127.0.0.1:7001"],
-  async run({ from }, words) {
+  async run({ from, ...who }, words) {
+    await logIn(who);
     const id = onlyId(words);
     await askLeaderTo(`transfer leadership to ${id}`, {
       addresses: from,

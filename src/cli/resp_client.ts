@@ -1,3 +1,4 @@
+import { type ClusterSecret, PeerHandshake } from "../access/peer_proof.ts";
 import { formatAddress } from "../base/address.ts";
 import { messageOf, UserError } from "../base/errors.ts";
 import type { Address } from "../platform/network.ts";
@@ -18,6 +19,9 @@ export interface RespClientOptions {
   readonly connect?: Connect;
 }
 
+/** Time limit of a log-in in milliseconds: others may be before it. */
+const LOG_IN_MS_MAX = 10_000;
+
 interface Waiting {
   resolve(reply: Reply): void;
   reject(error: Error): void;
@@ -26,6 +30,28 @@ interface Waiting {
 /** Thrown when the connection has ended, or the other side does not answer. */
 export class ConnectionLost extends Error {
   override name = "ConnectionLost";
+}
+
+/** By what this process makes itself known on its connections. */
+export interface Credentials {
+  /** As another process of the cluster. */
+  readonly secret: ClusterSecret | null;
+  /** As a user: byte strings. */
+  readonly user: { readonly name: string; readonly password: string } | null;
+}
+
+/** A process is always the same to others, so that this is not handed through all that connects. */
+let credentials: Credentials = { secret: null, user: null };
+
+/** Has all connections that are opened from now on make themselves known. */
+export function useCredentials(own: Credentials): void {
+  credentials = own;
+}
+
+/** The request that logs in; `null` if there is no need. */
+export function logInRequest(): readonly string[] | null {
+  const { user } = credentials;
+  return user === null ? null : ["AUTH", user.name, user.password];
 }
 
 /** A client of one node or proxy, for the command line's own requests. */
@@ -52,8 +78,25 @@ export class RespClient {
     );
   }
 
-  /** @throws {ConnectionLost} when the connection cannot be made in time */
-  static connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
+  /**
+   * Connects, and makes this process known (`useCredentials`).
+   *
+   * @throws {ConnectionLost} when the connection cannot be made in time
+   * @throws {UserError} when the user is refused
+   */
+  static async connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
+    const client = await RespClient.#open(address, options);
+    try {
+      await client.#prove();
+      await client.#logIn(address);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  static #open(address: Address, options: RespClientOptions): Promise<RespClient> {
     const { timeoutMs = 1_000, connect = connectAsSet } = options;
     return new Promise((resolve, reject) => {
       const socket = connect(address, () => {
@@ -70,6 +113,25 @@ export class RespClient {
         fail(messageOf(error));
       });
     });
+  }
+
+  /** Proves that this process belongs to the cluster. @throws {ConnectionLost} when it is refused */
+  async #prove(): Promise<void> {
+    if (credentials.secret === null) return;
+    const handshake = new PeerHandshake(credentials.secret);
+    let step = handshake.next(await this.request(handshake.first));
+    while (step.kind === "send") step = handshake.next(await this.request(step.request));
+    if (step.kind === "failed") throw new ConnectionLost(step.reason);
+  }
+
+  async #logIn(address: Address): Promise<void> {
+    const request = logInRequest();
+    if (request === null) return;
+    const reply = await this.request(request, LOG_IN_MS_MAX);
+    if (!(reply instanceof ErrorReply)) return;
+    throw new UserError(
+      `Cannot log in at ${formatAddress(address)}: ${reply.text.replace(/^(ERR|WRONGPASS) /, "")}`,
+    );
   }
 
   get isConnected(): boolean {

@@ -4,6 +4,7 @@ import type { Address } from "../platform/network.ts";
 import type { Reply } from "../resp/reply.ts";
 import { connectingSubcommand } from "./connecting.ts";
 import { addressList, readAddress } from "./flags.ts";
+import { logIn, logInFlags } from "./log_in.ts";
 import { ConnectionLost, fieldsOf, RespClient } from "./resp_client.ts";
 import { table } from "./table.ts";
 
@@ -22,9 +23,11 @@ export const statusSubcommand = connectingSubcommand({
       help: "Nodes or proxies to ask; one is enough, since each knows the others",
       defaultValue: [{ host: "127.0.0.1", port: 7000 }],
     }),
+    ...logInFlags,
   },
   examples: ["regent status", "regent status --nodes 127.0.0.1:7001"],
-  async run({ nodes }) {
+  async run({ nodes, ...who }) {
+    await logIn(who);
     const members = await findMembers(nodes);
     const states = await Promise.all(members.map(askState));
     console.log(statusTable(states));

@@ -106,7 +106,7 @@ function list(
 ): Reply {
   const wanted = listed(server, args.slice(2));
   const nowMs = server.clock.monotonicMs();
-  return wanted.map((client) => describe(client, nowMs)).join("");
+  return wanted.map((client) => describeClient(client, nowMs)).join("");
 }
 
 function listed(server: LocalServer, args: readonly string[]): Client[] {
@@ -144,7 +144,7 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
       isSelfSkipped = value.toLowerCase() === "yes";
       continue;
     }
-    filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));
+    filters.set(option.toUpperCase(), killFilter(server, option, value));
   }
   if (isSelfSkipped) filters.set("SKIPME", (client) => client !== self);
   const all = [...filters.values()];
@@ -153,7 +153,7 @@ function kill(server: LocalServer, self: Client, args: readonly string[]): Reply
   return victims.length;
 }
 
-function killFilter(option: string, value: string, nowMs: number): Filter {
+function killFilter(server: LocalServer, option: string, value: string): Filter {
   switch (option.toUpperCase()) {
     case "ID": {
       const id = parseInteger(value);
@@ -169,12 +169,13 @@ function killFilter(option: string, value: string, nowMs: number): Filter {
       if (seconds === null || seconds < 1) {
         throw new CommandError("ERR maxage should be greater than 0");
       }
+      const nowMs = server.clock.monotonicMs();
       return ({ openedMs }) => nowMs - openedMs >= Number(seconds) * 1000;
     }
     case "TYPE":
       return ofType(value);
     case "USER":
-      if (value === "default") return () => true;
+      if (server.access.hasUser(value)) return ({ userName }) => userName === value;
       throw errorQuoting(`ERR No such user '${quoted(value, QUOTED_MAX)}'`);
     default:
       throw SYNTAX_ERROR;
@@ -195,12 +196,12 @@ function disconnect(victim: Client, self: Client): void {
 }
 
 /** A line of Redis's `CLIENT LIST`, with the fields that have a meaning here. */
-function describe(client: Client, nowMs: number): string {
+export function describeClient(client: Client, nowMs: number): string {
   const ageSeconds = Math.floor((nowMs - client.openedMs) / 1000);
   const idleSeconds = Math.floor((nowMs - client.lastReadMs) / 1000);
   return `id=${client.id} addr=${client.remote} laddr=${client.local} ` +
     `name=${client.name} age=${ageSeconds} idle=${idleSeconds} flags=N db=0 ` +
-    `cmd=${client.lastCommand} user=default lib-name=${client.libraryName} ` +
+    `cmd=${client.lastCommand} user=${client.userName} lib-name=${client.libraryName} ` +
     `lib-ver=${client.libraryVersion} resp=${client.protocol}\n`;
 }
 
@@ -260,7 +261,7 @@ export const clientRows: readonly Command[] = rowsOf("connection", [], [{
       summary: "Returns the connection's details",
       tips: ["nondeterministic_output"],
       help: ["INFO", "    Return information about the current client connection."],
-      serve: ({ clock }, client) => describe(client, clock.monotonicMs()),
+      serve: ({ clock }, client) => describeClient(client, clock.monotonicMs()),
     },
     {
       ...ADMIN,

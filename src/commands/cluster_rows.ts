@@ -2,6 +2,7 @@ import type { Arguments } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
+import { usersReply } from "./acl_rows.ts";
 import { argument, integerAt } from "./arguments.ts";
 import {
   clusterInfoText,
@@ -101,6 +102,9 @@ function* keysOf(
   }
 }
 
+/** What other processes of the cluster send before they may do anything. */
+const PEERS = { flags: ["stale", "fast", "no_auth"], since: "0.1.0" };
+
 const ADMIN = {
   flags: ["admin", "stale", "no_async_loading"],
   categories: ["admin", "dangerous"],
@@ -147,6 +151,17 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
     categories: [],
     since: "3.0.0",
   }, [
+    {
+      ...PEERS,
+      name: "challenge",
+      arity: 2,
+      summary: "Returns what the other side has to answer to prove that it is of this cluster",
+      help: [
+        "CHALLENGE",
+        "    Return what to answer by PROVE. Sent by nodes and proxies.",
+      ],
+      serve: ({ access }, client) => access.challenge(client),
+    },
     {
       ...countKeysInSlot,
       name: "countkeysinslot",
@@ -249,6 +264,18 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       serve: (server, client) => nodesText(server.clusterView(client)),
     },
     {
+      ...PEERS,
+      name: "prove",
+      arity: 4,
+      summary: "Proves that the other side knows the secret of the cluster",
+      help: [
+        "PROVE <nonce> <hmac>",
+        "    Answer the challenge by an HMAC; return one in turn. Sent by nodes and proxies.",
+      ],
+      serve: ({ access }, client, args) =>
+        access.prove(client, argument(args, 2), argument(args, 3)),
+    },
+    {
       name: "role",
       arity: 2,
       since: "0.1.0",
@@ -292,6 +319,17 @@ export const clusterRows: readonly Command[] = rowsOf("cluster", [], [{
       help: ["TRANSFER <id>", "    Transfer leadership to a voting member."],
       isForLeader: true,
       serve: transfer,
+    },
+    {
+      ...ADMIN,
+      name: "users",
+      arity: 2,
+      kind: "read",
+      since: "0.1.0",
+      isForNodes: true,
+      summary: "Returns all users with what is kept of their passwords",
+      help: ["USERS", "    Return the number of changes, and all users. Sent by proxies."],
+      run: usersReply,
     },
     {
       name: "watch",

@@ -1,11 +1,13 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Random } from "../base/random.ts";
 import { type Reply, SimpleString } from "../resp/reply.ts";
+import type { NameUse } from "../security/mod.ts";
 import type { FileIndex } from "../store/file_index.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyName, KeyspaceView } from "../store/keyspace_view.ts";
 import type { OnceSessions } from "../store/once_sessions.ts";
 import type { Settings } from "../store/settings.ts";
+import type { Users } from "../store/users.ts";
 import { errorReplyOf } from "./command_error.ts";
 import type { LocalRun } from "./local.ts";
 
@@ -37,6 +39,7 @@ export interface CommandContext {
   readonly sessions: OnceSessions;
   readonly settings: Settings;
   readonly files: FileIndex;
+  readonly users: Users;
   /**
    * The time, in milliseconds of the Unix epoch, from which relative deadlines and remaining times
    * are computed. In a write it is the log entry's time. In a read it is the answering node's clock
@@ -90,13 +93,15 @@ export interface Command {
   readonly accessNote?: string;
   /** The access of a given request, if it depends on the arguments (`variable_flags`). */
   readonly accessOf?: (args: Arguments) => string;
+  /** The names of files among the arguments. @default none */
+  readonly filesOf?: (args: Arguments) => readonly NameUse[];
   /** Set if the command contains a whole other request (`ONCE`). Its keys are that request's. */
   readonly inner?: Inner;
   /** Redis's command group, such as `string`; `session` and `file` are Regent's own. */
   readonly group: string;
   /**
    * Redis's access-control categories (`COMMAND`), without those that follow from `kind` and
-   * `flags`: `read`, `write`, `fast`, `slow`.
+   * `flags` (`categoriesOf`): `read`, `write`, `fast`, `slow`.
    */
   readonly categories: readonly string[];
   /** The version of Redis that introduced it, or of Regent in the groups `session` and `file`. */

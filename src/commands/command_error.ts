@@ -1,4 +1,5 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { PATTERN_BYTES_MAX } from "../base/glob.ts";
 import { ErrorReply } from "../resp/reply.ts";
 
 /**
@@ -36,6 +37,9 @@ export const STRING_TOO_LONG: CommandError = new CommandError(
 );
 export const WRONG_TYPE: CommandError = new CommandError(
   "WRONGTYPE Operation against a key holding the wrong kind of value",
+);
+export const PATTERN_TOO_LONG: CommandError = new CommandError(
+  `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
 );
 
 /**

@@ -1,9 +1,10 @@
 import type { Arguments } from "../base/byte_string.ts";
+import { Glob, PATTERN_BYTES_MAX } from "../base/glob.ts";
 import { MapReply, type Reply, SetReply, SimpleString } from "../resp/reply.ts";
 import { argument, isOption } from "./arguments.ts";
+import { categoriesOf } from "./categories.ts";
 import { type Command, type Inner, rowsOf, subcommandsOf } from "./command.ts";
-import { CommandError, SYNTAX_ERROR } from "./command_error.ts";
-import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
+import { CommandError, PATTERN_TOO_LONG, SYNTAX_ERROR } from "./command_error.ts";
 
 /** The command table, which the rows of `COMMAND` describe. */
 export interface CommandTable {
@@ -15,18 +16,6 @@ export interface CommandTable {
   hasRightArity(command: Command, length: number): boolean;
 }
 
-/** The order in which Redis names access-control categories. */
-const CATEGORIES = [
-  "keyspace",
-  "read",
-  "write",
-  "string",
-  "admin",
-  "fast",
-  "slow",
-  "dangerous",
-  "connection",
-];
 /** Maximum number of commands in one request: each takes time and has a long reply. */
 const NAMES_MAX = 256;
 const TOO_MANY_NAMES = new CommandError(`ERR too many commands, more than ${NAMES_MAX}`);
@@ -87,12 +76,6 @@ function searchReply(type: string, fields: readonly (readonly [string, number])[
 function flagsOf({ kind, flags, subcommands }: Command): readonly string[] {
   if (kind === "local" || subcommands !== undefined) return flags;
   return [kind === "write" ? "write" : "readonly", ...flags];
-}
-
-function categoriesOf({ kind, flags, categories }: Command): readonly string[] {
-  const all: string[] = [...categories, flags.includes("fast") ? "fast" : "slow"];
-  if (kind !== "local") all.push(kind);
-  return CATEGORIES.filter((category) => all.includes(category));
 }
 
 function docs({ commands: all, lookupFullName }: CommandTable, names: readonly string[]): Reply {

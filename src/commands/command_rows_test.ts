@@ -44,9 +44,11 @@ Deno.test("COMMAND, COMMAND INFO, COUNT and LIST cover all commands", () => {
 Deno.test("COMMAND LIST filters", () => {
   assertEquals(command("LIST", "FILTERBY", "PATTERN", "S*nX"), ["setnx"]);
   assertEquals(command("list", "filterby", "aclcat", "Dangerous"), [
+    ...["deluser", "dryrun", "getuser", "list", "load", "log", "save", "setuser", "users"]
+      .map((name) => `acl|${name}`),
     "bgsave",
     ...["kill", "list", "no-evict", "pause", "unpause"].map((name) => `client|${name}`),
-    ...["forget", "join", "transfer"].map((name) => `cluster|${name}`),
+    ...["forget", "join", "transfer", "users"].map((name) => `cluster|${name}`),
     ...["get", "resetstat", "rewrite", "set"].map((name) => `config|${name}`),
     "fault",
     ...["crash", "delay", "drop", "heal", "isolate", "list", "pause", "slow-disk"].map((name) => (

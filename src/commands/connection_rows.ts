@@ -3,32 +3,44 @@ import { checkClientText } from "./client_rows.ts";
 import { type Command, type Row, rowsOf } from "./command.ts";
 import {
   CommandError,
+  errorQuoting,
   NOT_AN_INTEGER,
+  quoted,
   SYNTAX_ERROR,
   wrongNumberOfArguments,
 } from "./command_error.ts";
-import type { Client, LocalReply, LocalRun, LocalServer } from "./local.ts";
+import {
+  type Answer,
+  type Client,
+  type LocalReply,
+  type LocalRun,
+  type LocalServer,
+  SETTLED_BY_HANDLER,
+} from "./local.ts";
 
 const ALWAYS = ["noscript", "loading", "stale", "fast", "no_auth", "allow_busy"];
 const PASSIVE = ["loading", "stale", "fast"];
 
-const WRONG_PASSWORD = new CommandError(
-  "WRONGPASS invalid username-password pair or user is disabled.",
+const NO_PASSWORD_NEEDED = new CommandError(
+  "ERR AUTH <password> called without any password configured for the default user. " +
+    "Are you sure your configuration is correct?",
+);
+const NOT_LOGGED_IN = new CommandError(
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH " +
+    "<user> <pass> option can be used to authenticate the client and select the RESP protocol " +
+    "version at the same time",
 );
 const RESET = new SimpleString("RESET");
 
-/** Whether it is the only user. That user has no password, so any is right, as in Redis. */
-function isKnownUser(name: string | undefined): boolean {
-  return name === "default";
+/** What `HELLO` asks for besides the description of the server. */
+interface HelloOptions {
+  readonly version: string | undefined;
+  readonly user: { readonly name: string; readonly password: string } | null;
+  readonly clientName: string | null;
 }
 
-/** `HELLO [protover [AUTH username password] [SETNAME clientname]]` */
-function hello(
-  server: LocalServer,
-  client: Client,
-  args: readonly string[],
-  reply: LocalReply,
-): Reply {
+/** Parses `HELLO [protover [AUTH username password] [SETNAME clientname]]`. */
+function parseHello(args: readonly string[]): HelloOptions {
   const version = args[1];
   if (version !== undefined && version !== "2" && version !== "3") {
     throw new CommandError(
@@ -37,20 +49,47 @@ function hello(
         : "ERR Protocol version is not an integer or out of range",
     );
   }
-  let name: string | null = null;
+  let clientName: string | null = null;
+  let user: HelloOptions["user"] = null;
   for (let at = 2; at < args.length;) {
     const option = args[at]?.toUpperCase();
     const left = args.length - at - 1;
     if (option === "SETNAME" && left >= 1) {
-      name = args[at + 1] ?? "";
+      clientName = args[at + 1] ?? "";
       at += 2;
     } else if (option === "AUTH" && left >= 2) {
-      if (!isKnownUser(args[at + 1])) throw WRONG_PASSWORD;
+      user = { name: args[at + 1] ?? "", password: args[at + 2] ?? "" };
       at += 3;
-    } else throw new CommandError(`ERR Syntax error in HELLO option '${args[at]}'`);
+    } else throw errorQuoting(`ERR Syntax error in HELLO option '${quoted(args[at] ?? "", 128)}'`);
   }
-  if (name !== null) checkClientText(name, "Client names");
-  if (name !== null) client.name = name;
+  if (clientName !== null) checkClientText(clientName, "Client names");
+  return { version, user, clientName };
+}
+
+function hello(
+  server: LocalServer,
+  client: Client,
+  args: readonly string[],
+  reply: LocalReply,
+): Answer {
+  const options = parseHello(args);
+  if (options.user === null) {
+    if (!server.access.isLoggedIn(client)) throw NOT_LOGGED_IN;
+    return greet(server, client, options, reply);
+  }
+  server.access.logIn(client, options.user, "HELLO", (refusal) => {
+    reply.settle(refusal ?? greet(server, client, options, reply));
+  });
+  return SETTLED_BY_HANDLER;
+}
+
+function greet(
+  server: LocalServer,
+  client: Client,
+  { version, clientName }: HelloOptions,
+  reply: LocalReply,
+): Reply {
+  if (clientName !== null) client.name = clientName;
   if (version !== undefined) client.protocol = version === "3" ? 3 : 2;
   reply.protocol = client.protocol; // the reply itself is in the new protocol
   const { version: redisVersion, mode, role } = server.hello();
@@ -65,16 +104,21 @@ function hello(
   ]);
 }
 
-function auth(_server: LocalServer, _client: Client, args: readonly string[]): Reply {
+/** `AUTH [username] password` */
+function auth(
+  { access }: LocalServer,
+  client: Client,
+  args: readonly string[],
+  reply: LocalReply,
+): Answer {
   if (args.length > 3) throw SYNTAX_ERROR;
-  if (args.length === 3) {
-    if (isKnownUser(args[1])) return OK;
-    throw WRONG_PASSWORD;
-  }
-  throw new CommandError(
-    "ERR AUTH <password> called without any password configured for the default user. " +
-      "Are you sure your configuration is correct?",
-  );
+  const [, first = "", second] = args;
+  if (second === undefined && access.isDefaultOpen) throw NO_PASSWORD_NEEDED;
+  const user = second === undefined
+    ? { name: "default", password: first }
+    : { name: first, password: second };
+  access.logIn(client, user, "AUTH", (refusal) => reply.settle(refusal ?? OK));
+  return SETTLED_BY_HANDLER;
 }
 
 function select(_server: LocalServer, _client: Client, args: readonly string[]): Reply {
@@ -101,6 +145,7 @@ function reset(
 ): Reply {
   reply.isMuted = false;
   client.reset();
+  server.access.logOut(client);
   server.reset(client);
   return RESET;
 }

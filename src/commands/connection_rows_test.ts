@@ -1,7 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { openAccess } from "../../tests/support/open_access.ts";
 import { serve } from "../../tests/support/serve.ts";
 import { encodeReply } from "../resp/encode.ts";
-import type { Client, LocalServer } from "./local.ts";
+import type { Reply } from "../resp/reply.ts";
+import { type Client, type LocalReply, type LocalServer, SETTLED_BY_HANDLER } from "./local.ts";
 
 /** A connection that has just come, and its requests as lines with the replies of RESP2. */
 function start() {
@@ -17,13 +19,19 @@ function start() {
   };
   const server: Partial<LocalServer> = {
     clock: { nowMs: () => 1_700_000_000_123, monotonicMs: () => 0 },
+    access: openAccess(),
     hello: () => ({ version: "7.0.15", mode: "cluster", role: "master" }),
     info: (sections) => `about ${sections.join()}`,
     resetStatistics() {},
     reset: () => ended.push("all that it has set up"),
   };
-  const ask = (line: string) =>
-    encodeReply(serve(line.split(" "), server, client), 2).replaceAll("\r\n", " ").trimEnd();
+  const ask = (line: string) => {
+    let settled: Reply = null;
+    const reply: LocalReply = { protocol: 2, isMuted: false, settle: (one) => settled = one };
+    const answer: unknown = serve(line.split(" "), server, client, reply);
+    const shown = answer === SETTLED_BY_HANDLER ? settled : answer as Reply;
+    return encodeReply(shown, 2).replaceAll("\r\n", " ").trimEnd();
+  };
   return { client, ask, ended };
 }
 

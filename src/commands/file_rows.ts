@@ -1,5 +1,7 @@
 import type { Arguments } from "../base/byte_string.ts";
 import type { Reply } from "../resp/reply.ts";
+import { type NameUse, READ as READING, type Rights, WRITE as WRITING } from "../security/mod.ts";
+import { argument } from "./arguments.ts";
 import {
   type Command,
   type CommandContext,
@@ -8,6 +10,8 @@ import {
   Slices,
   subcommandsOf,
 } from "./command.ts";
+import { errorReplyOf } from "./command_error.ts";
+import { parseList } from "./file_arguments.ts";
 import { blobs, list, nodes, repair, stat, where, work } from "./file_reads.ts";
 import {
   announce,
@@ -36,6 +40,24 @@ const WRITE = { kind: "write", machineSince: 2 } as const;
 const READ = { kind: "read" } as const;
 /** What only nodes send: a client that does would lose files. */
 const INTERNAL = { flags: ["admin"], categories: ["admin", "dangerous"] };
+/** The name of the file that a command is about, which follows its own. */
+function fileWith(rights: Rights): Pick<Command, "filesOf"> {
+  return { filesOf: (args) => [{ name: argument(args, 2), rights }] };
+}
+
+/** All files that a list may show; those of a list that is refused anyway are all. */
+function listedFiles(args: Arguments): readonly NameUse[] {
+  let prefix = "";
+  try {
+    prefix = parseList(args).prefix;
+  } catch (error) {
+    errorReplyOf(error);
+  }
+  return [{ name: prefix, rights: READING, isPrefix: true }];
+}
+
+/** Without the container, which would bring the internal ones. */
+const FILE = ["file"];
 
 /** `FILE …`: what is known about files, and which nodes hold them. */
 export const fileRows: readonly Command[] = rowsOf("file", [], [{
@@ -49,7 +71,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
   subcommands: subcommandsOf("file", {
     group: "file",
     flags: [],
-    categories: [],
+    categories: FILE,
     since: "0.1.0",
   }, [
     {
@@ -66,10 +88,11 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
     },
     {
       ...WRITE,
+      ...fileWith(WRITING),
       name: "commit",
       arity: -9,
       flags: ["denyoom"],
-      categories: ["dangerous"],
+      categories: ["dangerous", "file"],
       summary: "Makes a file visible whose content is on enough nodes",
       help: [
         "COMMIT <name> <blob> <size> <sha256> <copies> <node>[,<node>...] <deadline-ms>",
@@ -81,6 +104,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
     },
     {
       ...WRITE,
+      ...fileWith(WRITING),
       name: "delete",
       arity: -3,
       summary: "Deletes a file",
@@ -131,6 +155,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
       ...READ,
       ...onView(list),
       name: "list",
+      filesOf: listedFiles,
       arity: -2,
       summary: "Returns files in order, some in each call",
       help: [
@@ -210,6 +235,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
     },
     {
       ...READ,
+      ...fileWith(READING),
       name: "stat",
       arity: 3,
       summary: "Returns what is known about a file",
@@ -218,6 +244,7 @@ export const fileRows: readonly Command[] = rowsOf("file", [], [{
     },
     {
       ...READ,
+      ...fileWith(READING),
       name: "where",
       arity: 3,
       summary: "Returns which nodes hold a file, and which should",

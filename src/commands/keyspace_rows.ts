@@ -1,4 +1,5 @@
 import type { Arguments } from "../base/byte_string.ts";
+import { Glob, PATTERN_BYTES_MAX } from "../base/glob.ts";
 import { randomInteger } from "../base/random.ts";
 import { EncodedStringsBuilder, OK, type Reply } from "../resp/reply.ts";
 import type { Keyspace } from "../store/keyspace.ts";
@@ -14,8 +15,7 @@ import {
   rowsOf,
   Slices,
 } from "./command.ts";
-import { CommandError, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
-import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
+import { CommandError, PATTERN_TOO_LONG, replyTooLarge, SYNTAX_ERROR } from "./command_error.ts";
 
 /** Maximum number of keys that one `SCAN` reads. */
 export const SCAN_KEYS_MAX = 10_000;

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertTranscript } from "../../tests/support/transcript.ts";
+import { PATTERN_BYTES_MAX } from "../base/glob.ts";
 import { EncodedStrings, ErrorReply, type Reply } from "../resp/reply.ts";
 import { Slices } from "./command.ts";
-import { PATTERN_BYTES_MAX } from "./glob.ts";
 import { COMPARISONS_MAX, SCAN_KEYS_MAX } from "./keyspace_rows.ts";
 import { StateMachine } from "./state_machine.ts";
 import { rowOf } from "./table.ts";

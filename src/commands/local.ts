@@ -1,6 +1,6 @@
 import { assert } from "../base/errors.ts";
 import type { Protocol } from "../resp/encode.ts";
-import type { Reply } from "../resp/reply.ts";
+import type { ErrorReply, Reply } from "../resp/reply.ts";
 import type { ClusterView } from "./cluster_view.ts";
 
 /** Returned by a handler that settles the reply itself, at once or later. */
@@ -30,6 +30,8 @@ export interface Client {
   readonly openedMs: number;
   readonly lastReadMs: number;
   readonly lastCommand: string;
+  /** "" while nobody has logged in. */
+  readonly userName: string;
   protocol: Protocol;
   name: string;
   libraryName: string;
@@ -58,6 +60,8 @@ export interface LocalServer {
   readonly clients: ReadonlyMap<number, Client>;
   /** The settings that `CONFIG GET` shows, under Redis's names if the meaning is the same. */
   readonly config: ReadonlyMap<string, string>;
+  /** Users and log-ins. */
+  readonly access: AccessServer;
   readonly pause: { begin(mode: "all" | "write", durationMs: number): void; end(): void };
   /** Takes snapshots; `null` if there is no state. */
   readonly snapshots: SnapshotTaker | null;
@@ -77,6 +81,36 @@ export interface LocalServer {
   clusterRole(): Reply;
   /** Ends everything that the client has set up beyond its connection. */
   reset(client: Client): void;
+}
+
+/** Users and log-ins, as local commands use them. */
+export interface AccessServer {
+  /** Whether the default user has no password. */
+  readonly isDefaultOpen: boolean;
+  /** What was refused last. */
+  readonly log: { reply(count: number): Reply; clear(): void };
+  /** Whether the client has logged in, or does not need to. */
+  isLoggedIn(client: Client): boolean;
+  /**
+   * Logs a client in. Its later requests wait meanwhile.
+   *
+   * @param via the command
+   * @param done gets `null`, or the refusal, unless the client has gone
+   */
+  logIn(
+    client: Client,
+    user: { readonly name: string; readonly password: string },
+    via: string,
+    done: (refusal: ErrorReply | null) => void,
+  ): void;
+  /** Makes the client a new one. */
+  logOut(client: Client): void;
+  hasUser(name: string): boolean;
+  randomHex(digits: number): string;
+  /** `CLUSTER CHALLENGE` */
+  challenge(client: Client): Reply;
+  /** `CLUSTER PROVE` */
+  prove(client: Client, nonce: string, proof: string): Reply;
 }
 
 /** Takes snapshots of the state. */
@@ -136,6 +170,8 @@ export interface FaultServer {
 export type FaultName = "delay" | "drop" | "isolate" | "pause" | "slow-disk";
 
 export interface LeaderServer {
+  /** `ACL SETUSER`. The reply is settled when the change is committed. */
+  setUser(client: Client, name: string, rules: readonly string[], reply: LocalReply): void;
   /** `CLUSTER JOIN`. The reply is settled when the change is committed. */
   join(id: string, raftAddress: string, incarnation: string, reply: LocalReply): void;
   /** `CLUSTER FORGET`, settled as `join`. @param option as the client wrote it */

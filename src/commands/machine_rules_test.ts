@@ -67,7 +67,6 @@ Deno.test("the results of version 1 stay as they are", () => {
 });
 
 Deno.test("version 2 has the rules of version 1, and files whose memory is counted as it is", () => {
-  assertEquals(MACHINE_RULES.length, 2);
   assertEquals(MACHINE_RULES[1], MACHINE_RULES[0]);
   const machine = new StateMachine({ version: 2 });
   const run = (text: string) => {
@@ -88,6 +87,24 @@ Deno.test("version 2 has the rules of version 1, and files whose memory is count
     run("FORGET n1"),
   ];
   assertEquals(used, [511, 1_022, 1_625, 1_942, 1_910, 1_594, 1_083]);
+});
+
+Deno.test("version 3 has the rules of version 2, and users whose memory is counted as it is", () => {
+  assertEquals(MACHINE_RULES.length, 3);
+  assertEquals(MACHINE_RULES[2], MACHINE_RULES[1]);
+  const machine = new StateMachine({ version: 3 });
+  const run = (...args: readonly string[]) => {
+    const command = rowOf(args);
+    if (command === undefined) throw new Error(`no ${args}`);
+    machine.execute(command, args, 0);
+    return machine.usedBytes;
+  };
+  const used = [
+    run("USER-RULES", "ada", "on", "~key:*", "+get"),
+    run("USER-RULES", "default", "off"),
+    run("USER-RULES", "ada", "reset"),
+  ];
+  assertEquals(used, [1_413, 1_414, 1_389]);
 });
 
 Deno.test("the arena has a position for each key that any version lets in", () => {

@@ -1,3 +1,4 @@
+import { Glob, PATTERN_BYTES_MAX } from "../base/glob.ts";
 import { MapReply, OK, type Reply, SimpleString, VerbatimReply } from "../resp/reply.ts";
 import { argument, isOption } from "./arguments.ts";
 import { redisRole } from "./cluster_view.ts";
@@ -5,11 +6,11 @@ import { type Command, type Row, rowsOf, subcommandsOf } from "./command.ts";
 import {
   CommandError,
   NOT_AN_INTEGER,
+  PATTERN_TOO_LONG,
   SYNTAX_ERROR,
   wrongNumberOfArguments,
 } from "./command_error.ts";
 import { configSet } from "./config_set.ts";
-import { Glob, PATTERN_BYTES_MAX, PATTERN_TOO_LONG } from "./glob.ts";
 import {
   type Answer,
   type Client,

@@ -37,6 +37,7 @@ function describe(machine: StateMachine): string[] {
   for (const tree of [byName, byVersion, bySize, blobs]) {
     for (const one of tree.values()) lines.push(JSON.stringify(one));
   }
+  lines.push(JSON.stringify(machine.users.view()), `${machine.users.usedBytes}`);
   const totals = machine.files.totals(1);
   let step = totals.next();
   while (step.done !== true) step = totals.next();

@@ -11,6 +11,7 @@ import { OnceSessions, type SessionLimits } from "../store/once_sessions.ts";
 import { Settings } from "../store/settings.ts";
 import { StateLoader } from "../store/state_loader.ts";
 import { StateSnapshot } from "../store/state_snapshot.ts";
+import { Users } from "../store/users.ts";
 import { STRING_LENGTH_MAX } from "../store/values/string_type.ts";
 import { VALUE_TYPES } from "../store/values/value.ts";
 import type { AnyValueType } from "../store/values/value_type.ts";
@@ -39,7 +40,7 @@ export interface MachineRules {
   /** Number of keys at which commands that may need memory are refused. */
   readonly keysMax: number;
   /**
-   * Approximate number of bytes of keys, values, kept replies and files at which commands that may need
+   * Approximate number of bytes of keys, values, kept replies, files and users at which commands that may need
    * memory are refused. `CONFIG SET maxmemory` can lower it.
    */
   readonly memoryBytesMax: number;
@@ -68,8 +69,11 @@ const RULES: MachineRules = {
   },
 };
 
-/** The rules of each version, starting with version 1. Version 2 has the same, and files. */
-export const MACHINE_RULES: readonly MachineRules[] = [RULES, RULES];
+/**
+ * The rules of each version, starting with version 1. Version 2 has the same, and files; version 3
+ * has users as well.
+ */
+export const MACHINE_RULES: readonly MachineRules[] = [RULES, RULES, RULES];
 
 /** The versions that this build supports. */
 export const MACHINE_VERSIONS: VersionRange = { oldest: 1, newest: MACHINE_RULES.length };
@@ -138,6 +142,7 @@ export class StateMachine {
       sessions: new OnceSessions(this.#rules.sessionLimits),
       settings: new Settings(),
       files: new FileIndex(),
+      users: new Users(),
       nowMs: 0,
       random: noRandom,
       stringBytesMax: Math.min(this.#rules.stringBytesMax, STRING_LENGTH_MAX),
@@ -161,9 +166,16 @@ export class StateMachine {
     return this.#context.files;
   }
 
-  /** Approximate memory of the state: keys, values, sessions, the replies they keep, and files. */
+  get users(): Users {
+    return this.#context.users;
+  }
+
+  /**
+   * Approximate memory of the state: keys, values, sessions, the replies they keep, files and users.
+   */
   get usedBytes(): number {
-    return this.keyspace.usedBytes + this.sessions.usedBytes + this.files.usedBytes;
+    const { keyspace, sessions, files, users } = this.#context;
+    return keyspace.usedBytes + sessions.usedBytes + files.usedBytes + users.usedBytes;
   }
 
   /** Approximate number of bytes of the state at which commands that need memory are refused. */
@@ -232,8 +244,8 @@ export class StateMachine {
    * time.
    */
   beginSnapshot(): StateSnapshot {
-    const { keyspace, sessions, settings, files } = this.#context;
-    return new StateSnapshot(keyspace, sessions, settings, files);
+    const { keyspace, sessions, settings, files, users } = this.#context;
+    return new StateSnapshot(keyspace, sessions, settings, files, users);
   }
 
   /** An empty loader for a snapshot to restore here. */
@@ -249,12 +261,13 @@ export class StateMachine {
    */
   restore(loader: StateLoader, version: number): void {
     assert(version === 0 || includesVersion(this.versions, version), `Unknown version ${version}`);
-    const { keyspace, sessions, settings, files } = loader.take();
+    const { keyspace, sessions, settings, files, users } = loader.take();
     Object.assign(keyspace.lookUps, this.keyspace.lookUps);
     this.#context.keyspace = keyspace;
     this.#context.sessions = sessions;
     this.#context.settings = settings;
     this.#context.files = files;
+    this.#context.users = users;
     this.#setVersion(version);
   }
 

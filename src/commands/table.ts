@@ -1,4 +1,5 @@
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { aclRows } from "./acl_rows.ts";
 import { argument } from "./arguments.ts";
 import { clientRows } from "./client_rows.ts";
 import { clusterRows } from "./cluster_rows.ts";
@@ -19,6 +20,7 @@ import { keyspaceRows } from "./keyspace_rows.ts";
 import { serverRows } from "./server_rows.ts";
 import { sessionRows } from "./session_rows.ts";
 import { getRows, setRows, stringPartRows } from "./string_rows.ts";
+import { internalRows } from "./user_writes.ts";
 
 /** All commands, in alphabetical order. */
 export const COMMANDS: readonly Command[] = [
@@ -41,6 +43,13 @@ export const COMMANDS: readonly Command[] = [
     keysOf,
     hasRightArity,
   }),
+  ...aclRows({
+    get commands() {
+      return COMMANDS;
+    },
+    rowOf,
+    hasRightArity,
+  }),
   ...clusterRows,
   ...connectionRows,
   ...fileRows,
@@ -58,6 +67,11 @@ const SUBCOMMANDS: ReadonlyMap<string, Command> = new Map(
   COMMANDS.flatMap(({ subcommands = [] }) => subcommands.map((one) => [one.name, one])),
 );
 const SUBCOMMAND_LENGTH_MAX = Math.max(...[...SUBCOMMANDS.keys()].map((name) => name.length));
+
+/** Rows that no request of a client can have, by their names in upper case. */
+const INTERNAL: ReadonlyMap<string, Command> = new Map(
+  internalRows.map((command) => [command.name.toUpperCase(), command]),
+);
 
 interface Lookup {
   readonly name: string;
@@ -92,9 +106,10 @@ export function lookupFullName(name: string): Command | undefined {
   return lookup(name) ?? SUBCOMMANDS.get(name.toLowerCase());
 }
 
-/** The row of a request that was checked earlier, such as one from the log. */
+/** The row of a request that was checked earlier, or that a node made, such as one from the log. */
 export function rowOf(args: Arguments): Command | undefined {
-  const command = lookup(textOf(args[0] ?? ""));
+  const name = textOf(args[0] ?? "");
+  const command = lookup(name) ?? INTERNAL.get(name);
   return command?.subcommands === undefined || args[1] === undefined
     ? command
     : lookupFullName(`${command.name}|${textOf(args[1])}`);
@@ -120,6 +135,13 @@ export function findRow(args: Arguments): Command | null {
     errorReplyOf(error);
     return null;
   }
+}
+
+/** The row of a request in a log entry, which a node may have made; `null` if it is invalid. */
+export function findLoggedRow(args: Arguments): Command | null {
+  const internal = INTERNAL.get(textOf(args[0] ?? ""));
+  if (internal === undefined) return findRow(args);
+  return hasRightArity(internal, args.length) ? internal : null;
 }
 
 /** The command of the inner request; `null` if it is invalid. */

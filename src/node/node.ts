@@ -229,7 +229,7 @@ export class Node implements PeerHandler {
     return this.#requests.waitingCount;
   }
 
-  /** Calls back after each change of role, term, leader, addresses or readiness. */
+  /** Calls back after each change of role, term, leader, addresses, readiness, memory limit or users. */
   watch(changed: () => void): Cancel {
     return this.#observers.add(changed);
   }
@@ -351,12 +351,13 @@ export class Node implements PeerHandler {
     if (!this.#runner.isBusy) this.#runner.apply();
     if (!this.#budget.isResting) this.#applier.continueConcurrentReads();
     if (this.#applier.hasWork || !this.#budget.isLeft) this.#budget.rest();
-    const { memoryBytesMax } = this.#options.machine;
+    const { memoryBytesMax, users } = this.#options.machine;
     this.#observers.check(
       this.#raft,
       this.#catchUp.isBehind,
       this.#addresses.version,
       memoryBytesMax,
+      users.version,
     );
     this.#ticker.sleep(this.#sleepTicks());
   }

@@ -1,3 +1,4 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Address, Network } from "../platform/network.ts";
@@ -56,6 +57,8 @@ export interface LinkOptions {
   readonly random: Random;
   readonly limits: ProxyLimits;
   readonly events: NodeLinksEvents;
+  /** By which this process proves itself to the node. @default none */
+  readonly secret?: ClusterSecret | null;
   /** Decides when reads are sent that any node can answer. */
   readonly readBatching: (protocol: Protocol) => Batching;
 }
@@ -341,7 +344,7 @@ export class NodeLinks implements UpstreamEvents {
   }
 
   #upstream(protocol: Protocol, fenceTerm: number | null, isDedicated: boolean): Upstream {
-    const { network, clock, limits, readBatching } = this.#options;
+    const { network, clock, limits, readBatching, secret = null } = this.#options;
     const isReader = fenceTerm === null && !isDedicated;
     const { node, address } = this;
     return new Upstream({
@@ -355,6 +358,7 @@ export class NodeLinks implements UpstreamEvents {
       clock,
       limits,
       events: this,
+      secret,
     });
   }
 

@@ -1,3 +1,4 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { MajorityWatch } from "../node/members/catch_up.ts";
@@ -9,6 +10,7 @@ import type { ClientLimits } from "../server/limits.ts";
 import { listen, type RespListener } from "../server/listener.ts";
 import { DEFAULT_PROXY_LIMITS, type ProxyLimits } from "./limits.ts";
 import { ProxyFrontend } from "./proxy_frontend.ts";
+import { ProxyUsers } from "./proxy_users.ts";
 import { type ProxyStatus, proxyStatus } from "./proxy_view.ts";
 import { Router } from "./router.ts";
 import { Topology } from "./topology.ts";
@@ -26,6 +28,10 @@ export interface ProxyCoreOptions {
   readonly logger: Logger;
   /** @default DEFAULT_PROXY_LIMITS */
   readonly limits?: Partial<ProxyLimits>;
+  /** By which this process proves itself to nodes. @default none */
+  readonly secret?: ClusterSecret | null;
+  /** Called with the version of the users in each node's report. @default nobody wants to know */
+  readonly usersReported?: (version: number) => void;
 }
 
 /** The proxy without its clients' sockets: watches the nodes and routes requests. */
@@ -135,11 +141,24 @@ export class Proxy {
 
   /** @throws {UserError} when the address cannot be listened on */
   static async start(options: ProxyOptions): Promise<Proxy> {
-    const { clientLimits, clock, random, facts, config } = options;
-    const core = new ProxyCore(options);
-    let listener: RespListener | null = null;
-    const frontend = new ProxyFrontend({
+    const { clientLimits, clock, random, facts, config, logger, secret = null } = options;
+    const core: ProxyCore = new ProxyCore({
+      ...options,
+      usersReported: (version) => users.note(version),
+    });
+    const users: ProxyUsers = new ProxyUsers({
       router: core.router,
+      clock,
+      logger,
+      changed: () => frontend.followUsers(),
+    });
+    let listener: RespListener | null = null;
+    const frontend: ProxyFrontend = new ProxyFrontend({
+      router: core.router,
+      users,
+      secret,
+      logger,
+      holdMsMax: options.limits?.holdMsMax ?? DEFAULT_PROXY_LIMITS.holdMsMax,
       status: () => core.status(),
       listener: () => {
         if (listener === null) throw new Error("Cannot list clients: the listener is not open yet");

@@ -1,4 +1,7 @@
-import { textOf } from "../base/byte_string.ts";
+import { AccessControl } from "../access/access_control.ts";
+import type { ClusterSecret } from "../access/peer_proof.ts";
+import { type Arguments, textOf } from "../base/byte_string.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { type Random, randomInteger } from "../base/random.ts";
 import { REDIS_VERSION } from "../base/version.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
@@ -7,6 +10,7 @@ import { MAXMEMORY } from "../commands/config_set.ts";
 import type { Client, LocalServer } from "../commands/local.ts";
 import { SESSION_OPEN, sessionOpenOf } from "../commands/session_rows.ts";
 import { checkRequest, hasRightArity, lookup } from "../commands/table.ts";
+import { DELETE_USERS } from "../commands/user_writes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ProcessFacts } from "../platform/process.ts";
 import type { Reply } from "../resp/reply.ts";
@@ -15,7 +19,10 @@ import type { Connection } from "../server/connection.ts";
 import { Dispatcher } from "../server/dispatcher.ts";
 import type { ForwardingHandler, RespListener } from "../server/listener.ts";
 import type { PendingReply } from "../server/pending_reply.ts";
+import { Users } from "../store/users.ts";
 import type { ClientQueue } from "./client_queue.ts";
+import type { EncodedReplySink } from "./proxy_request.ts";
+import type { ProxyUsers } from "./proxy_users.ts";
 import { proxyClusterView, proxyInfo, type ProxyStatus, roleReply } from "./proxy_view.ts";
 import type { Router } from "./router.ts";
 
@@ -37,7 +44,24 @@ export interface ProxyFrontendOptions {
   readonly facts: ProcessFacts;
   /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
+  /** The copy of the users. @default those of a new cluster */
+  readonly users?: Pick<ProxyUsers, "source" | "refresh">;
+  /** Maximum time in ms for which requests wait for the first copy of the users. @default 0 */
+  readonly holdMsMax?: number;
+  /** The secret by which other processes of the cluster prove themselves. @default none */
+  readonly secret?: ClusterSecret | null;
+  /** Gets lines about refusals and administrative actions. @default they are dropped */
+  readonly logger?: Logger;
 }
+
+/** The users of a cluster in which they cannot be changed. */
+const NEW_USERS: Pick<ProxyUsers, "source" | "refresh"> = {
+  source: new Users(),
+  refresh: (done) => done(),
+};
+
+/** Commands that change users, so that the proxy needs a new copy. */
+const CHANGES_USERS: ReadonlySet<string> = new Set(["acl|setuser", DELETE_USERS]);
 
 /** Answers the clients of a proxy. Local commands run here, reads and writes go to the router. */
 export class ProxyFrontend extends Dispatcher<RequestText>
@@ -54,9 +78,16 @@ export class ProxyFrontend extends Dispatcher<RequestText>
   /** The last command looked up for each first character, modulo `NAMES_KEPT`. */
   readonly #commands: NamedCommand[] = new Array(NAMES_KEPT).fill({ name: "", command: undefined });
   readonly #id: string;
+  readonly #users: Pick<ProxyUsers, "source" | "refresh">;
+  /** Connections whose requests wait for the first copy of the users, and what ends that. */
+  readonly #waiting = new Map<Connection, () => void>();
+  /** Connections that have waited in vain. */
+  #given = new WeakSet<Connection>();
 
   constructor(options: ProxyFrontendOptions) {
-    super(options.clock);
+    const { clock, users = NEW_USERS, secret = null, logger = silentLogger } = options;
+    super(clock, new AccessControl({ users: () => users.source, clock, secret, logger }));
+    this.#users = users;
     this.#options = options;
     const digits = Array.from({ length: 40 }, () => randomInteger(options.random, 16).toString(16));
     this.#id = digits.join("");
@@ -80,6 +111,32 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     return request.name;
   }
 
+  protected override argumentsOf(request: RequestText): Arguments {
+    return request.args();
+  }
+
+  /** To be called when there is a new copy of the users. */
+  followUsers(): void {
+    this.access.update(this.clients.values());
+    for (const release of [...this.#waiting.values()]) release();
+  }
+
+  /** Without users nobody knows who may do what: the request waits, as it does without a leader. */
+  protected override waitsForUsers(connection: Connection): boolean {
+    const { holdMsMax = 0 } = this.#options;
+    if (this.#users.source !== null || this.#given.has(connection)) return false;
+    const end = this.access.holdUntil(connection);
+    const release = () => {
+      cancel();
+      this.#waiting.delete(connection);
+      this.#given.add(connection);
+      end();
+    };
+    const cancel = this.clock.after(holdMsMax, release);
+    this.#waiting.set(connection, release);
+    return true;
+  }
+
   protected override argsOf(request: RequestText): readonly string[] {
     return request.args().map(textOf);
   }
@@ -99,7 +156,21 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     }
     const { router } = this.#options;
     const sinceMs = this.pause.waitsSince(connection.lastReadMs);
-    router.submit(this.#client(connection), command, forwarded, reply, sinceMs);
+    const sink = CHANGES_USERS.has(command.name) ? this.#changesUsers(connection, reply) : reply;
+    router.submit(this.#client(connection), command, forwarded, sink, sinceMs);
+  }
+
+  /** The client gets the reply, and its later requests are served, when the copy has the change. */
+  #changesUsers(connection: Connection, reply: PendingReply): EncodedReplySink {
+    const release = this.access.holdUntil(connection);
+    return {
+      protocol: reply.protocol,
+      settleEncoded: (text, rest) =>
+        this.#users.refresh(() => {
+          reply.settleEncoded(text, rest);
+          release();
+        }),
+    };
   }
 
   protected override served(connection: Connection): void {
@@ -112,7 +183,8 @@ export class ProxyFrontend extends Dispatcher<RequestText>
 
   forget(connection: Connection): void {
     if (connection === this.#lastConnection) this.#lastConnection = this.#lastClient = null;
-    this.pause.forget(connection);
+    this.forgetHeld(connection);
+    this.#waiting.get(connection)?.();
     const client = this.#clients.get(connection);
     if (client === undefined) return;
     this.#clients.delete(connection);

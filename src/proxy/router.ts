@@ -1,3 +1,5 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
+import { type ByteString, textOf } from "../base/byte_string.ts";
 import type { Logger } from "../base/logger.ts";
 import { LinkedList } from "../base/queues.ts";
 import type { Random } from "../base/random.ts";
@@ -33,6 +35,8 @@ export interface RouterOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits: ProxyLimits;
+  /** By which this process proves itself to nodes. @default none */
+  readonly secret?: ClusterSecret | null;
 }
 
 /**
@@ -139,6 +143,17 @@ export class Router implements UpstreamPoolEvents, SessionLink {
     const command = checkRequest(args);
     const sink: EncodedReplySink = { protocol: 2, settleEncoded: answered };
     this.submit(this.#own, command, RequestText.of(args), sink, this.#nowMs());
+  }
+
+  /** Makes a read of the proxy's own. `answered` gets the reply as it came over the wire, once. */
+  read(args: readonly string[], answered: (text: string) => void): void {
+    const client = this.openClient();
+    const settleEncoded = (text: string, rest: readonly ByteString[] = []) => {
+      this.closeClient(client);
+      answered(text + rest.map(textOf).join(""));
+    };
+    const sink: EncodedReplySink = { protocol: 2, settleEncoded };
+    this.submit(client, checkRequest(args), RequestText.of(args), sink, this.#nowMs());
   }
 
   // `UpstreamPoolEvents`: what happens on the connections.

@@ -20,6 +20,8 @@ export interface NodeState {
   readonly expires: number;
   /** Bytes of the state above which writes are refused; 0 when the node does not report it. */
   readonly memoryBytesMax: number;
+  /** Number of changes of users so far; 0 when the node does not report it. */
+  readonly usersVersion: number;
   /** `host:port` for clients by member, as far as the node knows it. */
   readonly addresses: ReadonlyMap<NodeId, string>;
 }
@@ -62,6 +64,7 @@ export function parseNodeState(message: Reply): NodeState | null {
     keys: numberIn(fields.get("keys")),
     expires: numberIn(fields.get("expires")),
     memoryBytesMax: numberIn(fields.get("memory-bytes-max")),
+    usersVersion: numberIn(fields.get("users-version")),
     addresses,
   };
 }

@@ -15,6 +15,7 @@ function state(id: string, fields: Partial<NodeState>): NodeState {
     keys: 0,
     expires: 0,
     memoryBytesMax: 0,
+    usersVersion: 0,
     addresses: new Map(),
     ...fields,
   };

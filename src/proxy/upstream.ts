@@ -1,3 +1,4 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import type { ByteString } from "../base/byte_string.ts";
 import { messageOf } from "../base/errors.ts";
 import { Fifo } from "../base/queues.ts";
@@ -13,6 +14,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Address, Network, Stream } from "../platform/network.ts";
 import { encodeReply, encodeRequest, type Protocol } from "../resp/encode.ts";
 import { ReplyScanner } from "../resp/reply_scanner.ts";
+import { Greeting } from "./greeting.ts";
 import type { ProxyLimits } from "./limits.ts";
 import type { ProxyRequest } from "./proxy_request.ts";
 import type { NodeView } from "./topology.ts";
@@ -122,6 +124,8 @@ export interface UpstreamOptions {
   readonly clock: Clock;
   readonly limits: ProxyLimits;
   readonly events: UpstreamEvents;
+  /** By which this process proves itself to the node. */
+  readonly secret: ClusterSecret | null;
 }
 
 export interface UpstreamEvents {
@@ -213,7 +217,8 @@ export class Upstream implements BatchSender {
   #bytesInFlight = 0;
   /** Number of answers expected before the probe's; negative while no probe is in flight. */
   #beforeProbe = -1;
-  #greetingsMissing: number;
+  /** `null` once the node has accepted it. */
+  #greeting: Greeting | null;
   /** What is sent next: pieces, each long argument as one of its own, and the text after them. */
   #pieces: ByteString[] = [];
   #piecesBytes = 0;
@@ -232,10 +237,9 @@ export class Upstream implements BatchSender {
     const oversizedText = encodeReply(replyTooLarge(replyBytesMax).reply, options.protocol);
     this.#scanner = new ReplyScanner({ replyBytesMax, oversizedText });
     this.#batching = options.batching;
-    const greetings = greetingsFor(options);
-    this.#greetingsMissing = greetings.length;
+    const greeting = this.#greeting = greetingFor(options);
     this.#stream = options.network.connect(options.address, {
-      onOpen: () => this.#opened(greetings),
+      onOpen: () => this.#opened(greeting),
       onData: (bytes) => this.#received(bytes),
       onClose: (reason) => this.#closed(reason, true),
     });
@@ -381,12 +385,13 @@ export class Upstream implements BatchSender {
     this.#closed(reason, isNodesFault);
   }
 
-  #opened(greetings: readonly string[]): void {
-    if (greetings.length > 0) this.#stream.write(greetings.join(""));
+  #opened(greeting: Greeting): void {
+    if (greeting.first !== "") this.#stream.write(greeting.first);
     else this.#becomeReady();
   }
 
   #becomeReady(): void {
+    this.#greeting = null;
     this.#state = "ready";
     this.#options.events.onReady(this);
     this.#batching.flush();
@@ -407,8 +412,8 @@ export class Upstream implements BatchSender {
     let answers = 0;
     let scanned = this.#scanner.next();
     for (; scanned.kind === "complete"; scanned = this.#scanner.next()) {
-      if (this.#greetingsMissing > 0) {
-        this.#greeted(scanned.text);
+      if (this.#greeting !== null) {
+        this.#greeted(this.#greeting, scanned.text);
       } else {
         this.#answered(scanned.text, scanned.rest ?? NO_REST);
         answers++;
@@ -442,10 +447,11 @@ export class Upstream implements BatchSender {
     this.#batching.noteAnswers(answered);
   }
 
-  #greeted(text: string): void {
-    if (text.startsWith("-")) return this.destroy(`refused: ${text.slice(1).trimEnd()}`);
-    this.#greetingsMissing--;
-    if (this.#greetingsMissing === 0) this.#becomeReady();
+  #greeted(greeting: Greeting, text: string): void {
+    const step = greeting.next(text);
+    if (step.kind === "refused") this.destroy(`refused: ${step.reason}`);
+    else if (step.kind === "send") this.#stream.write(step.text);
+    else if (step.kind === "done") this.#becomeReady();
   }
 
   #answered(text: string, rest: readonly ByteString[]): void {
@@ -476,9 +482,9 @@ export class Upstream implements BatchSender {
   }
 }
 
-function greetingsFor({ protocol, fenceTerm }: UpstreamOptions): string[] {
-  const greetings: string[] = [];
-  if (protocol === 3) greetings.push(encodeRequest(["HELLO", "3"]));
-  if (fenceTerm !== null) greetings.push(encodeRequest(["CLUSTER", "FENCE", String(fenceTerm)]));
-  return greetings;
+function greetingFor({ protocol, fenceTerm, secret }: UpstreamOptions): Greeting {
+  return new Greeting(secret, [
+    ...protocol === 3 ? [["HELLO", "3"]] : [],
+    ...fenceTerm === null ? [] : [["CLUSTER", "FENCE", String(fenceTerm)]],
+  ]);
 }

@@ -1,3 +1,4 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import { parseAddress } from "../base/address.ts";
 import { assert } from "../base/errors.ts";
 import type { Random } from "../base/random.ts";
@@ -106,6 +107,8 @@ export interface UpstreamPoolOptions {
   readonly random: Random;
   readonly limits: ProxyLimits;
   readonly events: UpstreamPoolEvents;
+  /** By which this process proves itself to nodes. @default none */
+  readonly secret?: ClusterSecret | null;
 }
 
 /** The connections to all nodes. Opens those that are needed, and closes those that are stuck. */

@@ -16,6 +16,7 @@ function start(change: Partial<UpstreamEvents> = {}) {
   const events: string[] = [];
   let handlers: StreamHandlers | null = null;
   const upstream = new Upstream({
+    secret: null,
     node: new NodeView("h:1"),
     address: { host: "h", port: 1 },
     protocol: 2,

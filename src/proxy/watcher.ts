@@ -1,10 +1,11 @@
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import { formatAddress, parseAddress } from "../base/address.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Clock } from "../platform/clock.ts";
 import { type Address, type Network, shortReason, type Stream } from "../platform/network.ts";
-import { encodeRequest } from "../resp/encode.ts";
 import { decodeReply, ReplyScanner } from "../resp/reply_scanner.ts";
+import { Greeting } from "./greeting.ts";
 import { Backoff } from "./node_links.ts";
 import { type NodeState, parseNodeState, type Topology } from "./topology.ts";
 
@@ -28,6 +29,7 @@ interface NodeWatcherOptions {
   readonly network: Network;
   readonly clock: Clock;
   readonly random: Random;
+  readonly secret: ClusterSecret | null;
   readonly events: NodeWatcherEvents;
 }
 
@@ -44,6 +46,7 @@ interface NodeWatcherEvents {
 interface WatchConnection {
   readonly stream: Stream;
   readonly scanner: ReplyScanner;
+  readonly greeting: Greeting;
   isOpen: boolean;
 }
 
@@ -131,23 +134,20 @@ class NodeWatcher {
   }
 
   #connect(): WatchConnection {
-    const { address, network } = this.#options;
+    const { address, network, secret, intervalMs } = this.#options;
+    const watch = ["CLUSTER", "WATCH", String(intervalMs)];
+    const greeting = new Greeting(secret, [["HELLO", "3"], watch]);
     const scanner = new ReplyScanner({ replyBytesMax: REPLY_BYTES_MAX });
     const stream = network.connect(address, {
       onOpen: () => {
         connection.isOpen = true;
-        this.#greet(stream);
+        stream.write(connection.greeting.first);
       },
       onData: (bytes) => this.#received(connection, bytes),
       onClose: (reason) => this.#closed(connection, reason),
     });
-    const connection: WatchConnection = { stream, scanner, isOpen: false };
+    const connection: WatchConnection = { stream, scanner, greeting, isOpen: false };
     return connection;
-  }
-
-  #greet(stream: Stream): void {
-    const watch = ["CLUSTER", "WATCH", String(this.#options.intervalMs)];
-    stream.write(encodeRequest(["HELLO", "3"]) + encodeRequest(watch));
   }
 
   #received(connection: WatchConnection, bytes: Uint8Array): void {
@@ -157,8 +157,10 @@ class NodeWatcher {
       const scanned = connection.scanner.next();
       if (scanned.kind === "incomplete") return;
       if (scanned.kind === "invalid") return this.#refuse(`sent invalid RESP: ${scanned.error}`);
-      if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());
-      if (!scanned.text.startsWith(">")) continue;
+      if (!scanned.text.startsWith(">")) {
+        if (!this.#greeted(connection, scanned.text)) return;
+        continue;
+      }
       const state = stateIn(scanned.text);
       if (state === null) return this.#refuse("sent a state that cannot be read");
       const objection = this.#options.events.objection(state);
@@ -170,6 +172,14 @@ class NodeWatcher {
       this.#options.events.reported(state);
       if (this.#connection === null) return;
     }
+  }
+
+  /** Takes a reply to the greeting. Returns whether the connection goes on. */
+  #greeted({ stream, greeting }: WatchConnection, text: string): boolean {
+    const step = greeting.next(text);
+    if (step.kind === "send") stream.write(step.text);
+    if (step.kind === "refused") this.#refuse(step.reason);
+    return step.kind !== "refused";
   }
 
   /** The node reports on this connection, so the other one is closed. */
@@ -224,8 +234,12 @@ export interface ClusterWatcherOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** By which this process proves itself to nodes. @default none */
+  readonly secret?: ClusterSecret | null;
   /** Called when something that matters to routing has changed. */
   readonly changed: () => void;
+  /** Called with the version of the users in each report. @default nobody wants to know */
+  readonly usersReported?: (version: number) => void;
 }
 
 /**
@@ -295,6 +309,7 @@ export class ClusterWatcher {
     this.#ids.set(address, state.id);
     const node = topology.node(address);
     if (node === undefined) return;
+    this.#options.usersReported?.(state.usersVersion);
     const wasResponsive = node.isResponsive;
     if (!topology.noteReport(address, state)) return;
     if (!wasResponsive) logger.info(`node ${node.label} answers`);
@@ -342,7 +357,7 @@ export class ClusterWatcher {
   #watch(text: string): void {
     const address = parseAddress(text);
     if (address === null) return;
-    const { topology, intervalMs, network, clock, random, logger } = this.#options;
+    const { topology, intervalMs, network, clock, random, logger, secret = null } = this.#options;
     topology.add(text);
     const events = {
       objection: (state: NodeState) => this.#objection(state),
@@ -350,7 +365,7 @@ export class ClusterWatcher {
       disconnected: () => this.#disconnected(text),
       refused: (reason: string) => logger.warn(`${text} cannot be used: ${reason}`),
     };
-    const options = { address, intervalMs, network, clock, random, events };
+    const options = { address, intervalMs, network, clock, random, secret, events };
     this.#watchers.set(text, new NodeWatcher(options));
   }
 

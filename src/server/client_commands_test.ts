@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ManualClock } from "../../tests/support/node/manual_clock.ts";
+import { openAccess } from "../../tests/support/open_access.ts";
 import { serve } from "../../tests/support/serve.ts";
 import type { Client } from "../commands/local.ts";
 import { ErrorReply, OK } from "../resp/reply.ts";
@@ -18,6 +19,7 @@ function start() {
       openedMs: clock.monotonicMs(),
       lastReadMs: clock.monotonicMs(),
       lastCommand: "get",
+      userName: "default",
       libraryName: "lib",
       libraryVersion: "1.2",
       protocol: 3,
@@ -29,7 +31,12 @@ function start() {
     return [id, connection];
   }));
   const self = clients.get(1) as Client;
-  const run = (...args: string[]) => serve(["CLIENT", ...args], { clients, clock }, self);
+  const run = (...args: string[]) =>
+    serve(["CLIENT", ...args], {
+      clients,
+      clock,
+      access: openAccess(),
+    }, self);
   return { clock, gone, run, self };
 }
 

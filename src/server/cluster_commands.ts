@@ -101,7 +101,10 @@ export class StateSubscribers {
   }
 }
 
-function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachine): PushReply {
+function statePush(
+  report: StateReport,
+  { keyspace, memoryBytesMax, users }: StateMachine,
+): PushReply {
   const nodes = report.members
     .filter(({ clientAddress }) => clientAddress !== null)
     .map(({ id, clientAddress }) => [id, clientAddressText(clientAddress)]);
@@ -123,6 +126,7 @@ function statePush(report: StateReport, { keyspace, memoryBytesMax }: StateMachi
       ["keys", keyspace.size],
       ["expires", keyspace.volatileSize],
       ["memory-bytes-max", memoryBytesMax],
+      ["users-version", users.version],
       ["members", report.members.map(({ id }) => id)],
     ]),
   ]);

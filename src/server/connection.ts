@@ -3,9 +3,10 @@ import type { Arguments } from "../base/byte_string.ts";
 import { type FairReading, readFairly } from "../platform/acceptor.ts";
 import type { Cancel, Clock } from "../platform/clock.ts";
 import type { Socket } from "../platform/sockets.ts";
-import { encodeReply, type Protocol } from "../resp/encode.ts";
+import { encodeReply } from "../resp/encode.ts";
 import { ErrorReply, type PushReply } from "../resp/reply.ts";
 import { type InvalidRequest, RequestDecoder, type RequestText } from "../resp/request_decoder.ts";
+import { ClientFields } from "./client_fields.ts";
 import type { ClientLoad, LargeRequests, LoadingClient } from "./client_load.ts";
 import type { ClientLimits } from "./limits.ts";
 import { PendingReply, type ReplyingConnection, ReplyQueue } from "./pending_reply.ts";
@@ -57,7 +58,7 @@ export interface ConnectionOwner {
 }
 
 /** A client's connection. Decodes requests, keeps replies in order, and bounds the bytes of both. */
-export class Connection implements LoadingClient, ReplyingConnection {
+export class Connection extends ClientFields implements LoadingClient, ReplyingConnection {
   readonly id: number;
   /** `host:port` of the client. */
   readonly remote: string;
@@ -65,24 +66,6 @@ export class Connection implements LoadingClient, ReplyingConnection {
   readonly local: string;
   /** By the monotonic clock, as all times here. */
   readonly openedMs: number;
-  protocol: Protocol = 2;
-  /** Set by `CLIENT SETNAME`. */
-  name = "";
-  libraryName = "";
-  libraryVersion = "";
-  lastCommand = "NULL";
-  /** Set by `CLIENT REPLY`; `skip` suppresses the next reply. */
-  replyMode: "on" | "off" | "skip" = "on";
-  /** Whether it is between a refused `MULTI` and its `EXEC` or `DISCARD`. */
-  isInRefusedTransaction = false;
-  /** When requests were last read. Requests that arrive together share one time. */
-  lastReadMs: number;
-  /** Whether one of its requests may have waited without a bound. */
-  mayWait = false;
-  /** Whether it gets pushes, so that it is not idle even if it sends nothing. */
-  isWatching = false;
-  /** Whether it gets its replies even while the listener is silent. */
-  ignoresSilence = false;
 
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
@@ -108,6 +91,7 @@ export class Connection implements LoadingClient, ReplyingConnection {
   #isClosed = false;
 
   constructor(id: number, socket: Socket, owner: ConnectionOwner) {
+    super(plainHost(socket.remoteAddress ?? "?"));
     this.id = id;
     this.#socket = socket;
     this.#owner = owner;
@@ -179,14 +163,6 @@ export class Connection implements LoadingClient, ReplyingConnection {
     if (this.#isClosed) return;
     this.#owner.logFailure(this, error);
     this.destroy();
-  }
-
-  /** Resets what the client has set for the connection, as for a new one. */
-  reset(): void {
-    this.protocol = 2;
-    this.name = "";
-    this.replyMode = "on";
-    this.isInRefusedTransaction = false;
   }
 
   /** Accepts no further requests, and closes once the earlier ones are answered. */

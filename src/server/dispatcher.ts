@@ -1,3 +1,6 @@
+import type { AccessControl } from "../access/access_control.ts";
+import { NEW_CLIENT } from "../access/accounts.ts";
+import type { Arguments } from "../base/byte_string.ts";
 import { assert } from "../base/errors.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, errorReplyOf } from "../commands/command_error.ts";
@@ -6,11 +9,13 @@ import type { Clock } from "../platform/clock.ts";
 import { ErrorReply, OK, type Reply } from "../resp/reply.ts";
 import { ClientPause } from "./client_pause.ts";
 import type { Connection } from "./connection.ts";
+import { ConnectionAccess } from "./connection_access.ts";
 import type { PendingReply } from "./pending_reply.ts";
+import { RequestHold } from "./request_hold.ts";
 
 /**
- * The path of every request through a node or a proxy: its row is looked up and its arity checked,
- * it waits while clients are paused, and then it is served here, or submitted to the node or the
+ * The path of every request through a node or a proxy: its row is looked up, its arity and the
+ * rights of its user are checked, it waits while clients are paused, and then it is served here, or submitted to the node or the
  * router. Node and proxy implement the steps that differ.
  *
  * `Request` is the form of a request: its arguments at a node, its text at a proxy.
@@ -18,10 +23,13 @@ import type { PendingReply } from "./pending_reply.ts";
 export abstract class Dispatcher<Request> {
   readonly clock: Clock;
   readonly pause: ClientPause;
+  readonly access: ConnectionAccess;
+  readonly #hold = new RequestHold();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, control: AccessControl) {
     this.clock = clock;
     this.pause = new ClientPause(clock);
+    this.access = new ConnectionAccess(control, this.#hold, clock);
   }
 
   /** The server that is passed to local commands. */
@@ -30,6 +38,8 @@ export abstract class Dispatcher<Request> {
   protected abstract rowOf(request: Request): Command;
   /** The command's name as the client wrote it. */
   protected abstract nameOf(request: Request): string;
+  /** The arguments. */
+  protected abstract argumentsOf(request: Request): Arguments;
   /** The arguments as text, however long they are. */
   protected abstract argsOf(request: Request): readonly string[];
   /** Submits a request that is not served here. @throws {CommandError} when it is refused */
@@ -40,18 +50,36 @@ export abstract class Dispatcher<Request> {
     reply: PendingReply,
   ): void;
 
+  /** Begins to hold the requests of a connection if it is not known yet who exists. */
+  protected waitsForUsers(_connection: Connection): boolean {
+    return false;
+  }
+
   /** Called after a local command, which may have changed the connection's protocol. */
   protected served(_connection: Connection): void {}
 
+  /** Drops the requests of a client that is gone. */
+  protected forgetHeld(connection: Connection): void {
+    this.#hold.forget(connection);
+    this.pause.forget(connection);
+  }
+
   /** Answers a request, now or later. */
   dispatch(connection: Connection, request: Request, reply: PendingReply): void {
+    if (this.#hold.isAny && this.#waits(connection, request, reply)) return;
     let command: Command;
     try {
       command = this.rowOf(request);
     } catch (error) {
       const refusal = errorReplyOf(error);
+      if (this.#isUserUnknown(connection, request, reply)) return;
       if (this.pause.isOn && this.#isHeld(connection, request, reply, false)) return;
-      return reply.settle(refuseTransaction(connection, this.nameOf(request)) ?? refusal);
+      return reply.settle(this.#refuseMulti(connection, request) ?? refusal);
+    }
+    if (!connection.account.isUnlimited) {
+      if (!isForPeers(command) && this.#isUserUnknown(connection, request, reply)) return;
+      const denial = this.#denialOf(connection, command, request);
+      if (denial !== null) return reply.settle(denial);
     }
     const isWrite = command.kind === "write";
     if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;
@@ -60,6 +88,7 @@ export abstract class Dispatcher<Request> {
       if (refusal !== null) return reply.settle(refusal);
     }
     connection.lastCommand = command.name;
+    if (this.access.isAudited(command)) this.#audit(connection, command, request);
     try {
       if (
         command.kind !== "local" || (command.isForLeader === true && this.local.ofLeader === null)
@@ -84,6 +113,37 @@ export abstract class Dispatcher<Request> {
     return serve(this.local, connection, args, reply);
   }
 
+  /** Whether the request waits until an earlier one of its connection is decided. */
+  #waits(connection: Connection, request: Request, reply: PendingReply): boolean {
+    return this.#hold.holds(
+      connection,
+      reply,
+      () => this.dispatch(connection, request, reply),
+    );
+  }
+
+  /** Whether the request waits until the users are known. */
+  #isUserUnknown(connection: Connection, request: Request, reply: PendingReply): boolean {
+    if (connection.account !== NEW_CLIENT) return false;
+    return this.waitsForUsers(connection) && this.#waits(connection, request, reply);
+  }
+
+  #denialOf(connection: Connection, command: Command, request: Request): ErrorReply | null {
+    return this.access.refusal(connection, command, () => this.argumentsOf(request));
+  }
+
+  /** `MULTI` is not in the table, but as in Redis it needs a log-in. */
+  #refuseMulti(connection: Connection, request: Request): Reply | null {
+    const name = this.nameOf(request);
+    const isMulti = name.length <= LENGTH_MAX && name.toLowerCase() === "multi";
+    if (isMulti && !this.access.isLoggedIn(connection)) return this.access.mustLogIn;
+    return refuseTransaction(connection, name);
+  }
+
+  #audit(connection: Connection, command: Command, request: Request): void {
+    this.access.audit(connection, command, this.argumentsOf(request));
+  }
+
   /** Whether the request waits until `CLIENT PAUSE` ends. */
   #isHeld(
     connection: Connection,
@@ -94,6 +154,11 @@ export abstract class Dispatcher<Request> {
     const serve = () => this.dispatch(connection, request, reply);
     return this.pause.holds(connection, reply, isWrite, serve);
   }
+}
+
+/** Whether other processes of the cluster send it before they are known. */
+function isForPeers({ group, flags }: Command): boolean {
+  return group === "cluster" && flags.includes("no_auth");
 }
 
 /** The connection, as far as transactions matter. */

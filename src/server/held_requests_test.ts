@@ -41,6 +41,7 @@ function start() {
   const node = {
     snapshots: null,
     noteLargest() {},
+    watch() {},
     report: () => ({ id: "n1", role: "leader" }),
     submit(request: Request) {
       const args = request.args.map(textOf);

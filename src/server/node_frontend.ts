@@ -1,4 +1,8 @@
+import { AccessControl } from "../access/access_control.ts";
+import { PEER } from "../access/accounts.ts";
+import type { ClusterSecret } from "../access/peer_proof.ts";
 import { type Arguments, textOf } from "../base/byte_string.ts";
+import { type Logger, silentLogger } from "../base/logger.ts";
 import { REDIS_VERSION } from "../base/version.ts";
 import type { ClusterView } from "../commands/cluster_view.ts";
 import type { Command } from "../commands/command.ts";
@@ -13,11 +17,19 @@ import type {
 } from "../commands/local.ts";
 import { ownedSessionOpen, SESSION_OPEN } from "../commands/session_rows.ts";
 import { checkRequest } from "../commands/table.ts";
-import { LEADER_CHANGED, REFUSED_BEFORE, Request, slotOf } from "../node/clients/request.ts";
+import { DELETE_USERS, USER_RULES, userRulesRequest } from "../commands/user_writes.ts";
+import {
+  LEADER_CHANGED,
+  REFUSED_BEFORE,
+  type ReplySink,
+  Request,
+  slotOf,
+} from "../node/clients/request.ts";
 import type { Node } from "../node/node.ts";
 import type { NodeSnapshots } from "../node/snapshots/node_snapshots.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Reply } from "../resp/reply.ts";
+import { ErrorReply, type Reply } from "../resp/reply.ts";
+import { AclError } from "../security/mod.ts";
 import {
   ClientState,
   fence,
@@ -44,6 +56,10 @@ export interface NodeFrontendOptions extends Omit<NodeInfoSources, "countsBefore
   readonly listener: () => RespListener;
   /** The flags that `CONFIG GET` shows. */
   readonly config: ReadonlyMap<string, string>;
+  /** The secret by which other processes of the cluster prove themselves. @default none */
+  readonly secret?: ClusterSecret | null;
+  /** Gets lines about refusals and administrative actions. @default they are dropped */
+  readonly logger?: Logger;
 }
 
 /** Answers the clients of a node. Local commands run here, reads and writes go to the node. */
@@ -60,8 +76,13 @@ export class NodeFrontend extends Dispatcher<Arguments>
   readonly #snapshots: SnapshotCommands;
   #countsBefore: CountsBefore = NO_COUNTS_BEFORE;
 
+  #usersVersion: number;
+
   constructor(options: NodeFrontendOptions) {
-    super(options.clock);
+    const { clock, machine, secret = null, logger = silentLogger } = options;
+    super(clock, new AccessControl({ users: () => machine.users, clock, secret, logger }));
+    this.#usersVersion = machine.users.version;
+    options.node.watch(() => this.#followUsers());
     this.#node = options.node;
     this.#options = options;
     this.faults = new FaultCommands(options.faultTools ?? null, options.node);
@@ -90,8 +111,19 @@ export class NodeFrontend extends Dispatcher<Arguments>
     return textOf(args[0] ?? "");
   }
 
+  protected override argumentsOf(args: Arguments): Arguments {
+    return args;
+  }
+
   protected override argsOf(args: Arguments): readonly string[] {
     return args.map(textOf);
+  }
+
+  #followUsers(): void {
+    const { version } = this.#options.machine.users;
+    if (version === this.#usersVersion) return;
+    this.#usersVersion = version;
+    this.access.update(this.clients.values());
   }
 
   protected override submit(
@@ -107,6 +139,9 @@ export class NodeFrontend extends Dispatcher<Arguments>
     if (state.hasRefused) return reply.settle(REFUSED_BEFORE);
     const isOwned = command.name === SESSION_OPEN;
     const owned = isOwned ? this.#owned(connection, state, args.map(textOf)) : args;
+    if (command.name === DELETE_USERS) {
+      return this.#submitChange(connection, command, args, reply);
+    }
     this.#node.submit(new Request(command, owned, state.order, reply));
     // The node executes nothing before the end of the turn: a reply settled by now is a refusal.
     if (state.fenceTerm !== null && reply.text !== null) state.hasRefused = true;
@@ -116,7 +151,9 @@ export class NodeFrontend extends Dispatcher<Arguments>
   #owned(connection: Connection, state: ClientState, args: readonly string[]) {
     const { id } = this.#node.report();
     const name = `${id}-${this.#options.facts.runId.slice(0, 8)}-${connection.id}`;
-    return ownedSessionOpen(args, name, state.fenceTerm !== null);
+    // Without a secret nobody can prove to be a proxy.
+    const mayBeProxy = connection.account === PEER || !this.access.control.hasSecret;
+    return ownedSessionOpen(args, name, mayBeProxy && state.fenceTerm !== null);
   }
 
   noteLargest(bytes: number): void {
@@ -125,7 +162,7 @@ export class NodeFrontend extends Dispatcher<Arguments>
 
   forget(connection: Connection): void {
     this.reset(connection);
-    this.pause.forget(connection);
+    this.forgetHeld(connection);
   }
 
   /** Ends what a client has set up, when it closes the connection or sends `RESET`. */
@@ -169,6 +206,49 @@ export class NodeFrontend extends Dispatcher<Arguments>
 
   watch(connection: Connection, intervalMs: number): Reply {
     return watchState(this.#subscribers, connection, intervalMs);
+  }
+
+  setUser(
+    connection: Connection,
+    name: string,
+    rules: readonly string[],
+    reply: PendingReply,
+  ): void {
+    const refusal = this.#node.refusal(0);
+    if (refusal !== null) return reply.settle(refusal);
+    this.access.holdWhile(connection, async () => {
+      const finished = await this.#finishedRules(name, rules);
+      if (finished instanceof ErrorReply) return () => reply.settle(finished);
+      const request = userRulesRequest(name, finished);
+      return () => this.#submitChange(connection, USER_RULES, request, reply);
+    });
+  }
+
+  /** Submits a change of users, which the connection's later requests have to see. */
+  #submitChange(
+    connection: Connection,
+    command: Command,
+    args: Arguments,
+    reply: PendingReply,
+  ): void {
+    const release = this.access.holdUntil(connection);
+    const sink: ReplySink = {
+      settle: (answer) => {
+        reply.settle(answer);
+        this.#followUsers();
+        release();
+      },
+    };
+    this.#node.submit(new Request(command, args, this.#stateOf(connection).order, sink));
+  }
+
+  async #finishedRules(name: string, rules: readonly string[]) {
+    try {
+      return await this.access.control.finishedRules(name, rules);
+    } catch (error) {
+      if (error instanceof AclError) return new ErrorReply(error.text);
+      throw error;
+    }
   }
 
   join(id: string, raftAddress: string, incarnation: string, reply: LocalReply): void {

@@ -4,6 +4,7 @@ import {
   type MemoryClusterOptions,
 } from "../../tests/support/node/memory_cluster.ts";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
+import { NEW_CLIENT } from "../access/accounts.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import type { Node } from "../node/node.ts";
 import { systemClock } from "../platform/clock.ts";
@@ -50,6 +51,8 @@ async function withLeader(
         name: "",
         protocol: 2,
         reset() {},
+        account: NEW_CLIENT,
+        host: "127.0.0.1",
         ...options.connection,
       } as unknown as Connection
     );
@@ -296,7 +299,11 @@ Deno.test("SNAPSHOT BEGIN is refused like any read that no leader confirms", asy
 
 Deno.test("the largest request of the clients reaches the node, which asks the others for patience", () => {
   const noted: number[] = [];
-  const node = { noteLargest: (bytes: number) => void noted.push(bytes), snapshots: null };
+  const node = {
+    noteLargest: (bytes: number) => void noted.push(bytes),
+    snapshots: null,
+    watch() {},
+  };
   const frontend = new NodeFrontend({
     node: node as unknown as Node,
     machine: new StateMachine(),

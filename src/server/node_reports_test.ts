@@ -3,6 +3,7 @@ import { ManualClock } from "../../tests/support/node/manual_clock.ts";
 import { MemoryCluster } from "../../tests/support/node/memory_cluster.ts";
 import { PROCESS_FACTS } from "../../tests/support/process_facts.ts";
 import { replyOf } from "../../tests/support/reply_of.ts";
+import { NEW_CLIENT } from "../access/accounts.ts";
 import { silentLogger } from "../base/logger.ts";
 import { StateMachine } from "../commands/state_machine.ts";
 import { Faults } from "../faults/faults.ts";
@@ -44,6 +45,9 @@ class AskedCluster {
       openedMs: 0,
       lastReadMs: 0,
       lastCommand: "client|list",
+      account: NEW_CLIENT,
+      host: "127.0.0.1",
+      userName: "default",
       name: "",
       libraryName: "",
       libraryVersion: "",

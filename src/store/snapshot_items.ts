@@ -21,6 +21,8 @@ import type { DeadlineMs } from "./deadlines.ts";
  *   1 if it is out and else 0, 1 if it is draining and else 0]`, then for each content, by id:
  *   `["file", blob, size, sha256, name, version, createdVersion, copies, createdMs, modifiedMs,
  *   type, owner, tags, holder, …]`, or, if it is to be deleted, `["dead", blob, size, sha256, holder, …]`
+ * - if a user was ever changed: `["users", version, users]`, then for each user, by name, `["user",
+ *   name, rules]` with the number of its rules, then these (`rulesOf`) in `["rules", rule, …]`
  * - `["end"]`: once, last
  *
  * A string longer than `SHORT_LENGTH_MAX` stands before its item: in pieces, all of

@@ -31,6 +31,8 @@ import {
   textField,
   wrongItem,
 } from "./snapshot_items.ts";
+import { UserLoader } from "./user_snapshot.ts";
+import type { Users } from "./users.ts";
 import { STRING_LENGTH_MAX } from "./values/string_type.ts";
 import { VALUE_TYPES } from "./values/value.ts";
 import type { AnyValueType, TypedValue, ValueDecoder } from "./values/value_type.ts";
@@ -44,6 +46,7 @@ export interface LoadedState {
   readonly sessions: OnceSessions;
   readonly settings: Settings;
   readonly files: FileIndex;
+  readonly users: Users;
 }
 
 /** Time and counts from the first item. */
@@ -69,6 +72,7 @@ export class StateLoader {
   readonly #sessions = new OnceSessions();
   readonly #settings = new Settings();
   readonly #files = new FileLoader();
+  readonly #users = new UserLoader();
   readonly #longs = new LongStrings();
   readonly #types: readonly AnyValueType[];
   #announced: Announced | null = null;
@@ -125,8 +129,13 @@ export class StateLoader {
       throw new SnapshotFormatError(`Cannot restore a snapshot: current state is ${this.#state}`);
     }
     this.#state = "taken";
-    const files = this.#files.index;
-    return { keyspace: this.#keyspace, sessions: this.#sessions, settings: this.#settings, files };
+    return {
+      keyspace: this.#keyspace,
+      sessions: this.#sessions,
+      settings: this.#settings,
+      files: this.#files.index,
+      users: this.#users.users,
+    };
   }
 
   #takePiece(chunk: Uint8Array): false {
@@ -174,12 +183,21 @@ export class StateLoader {
       case "reply":
         return this.#takeReply(item);
       case "files":
+        if (this.#users.hasBegun) throw wrongItem(item, "it stands after the users");
         this.#closeSessions(item, announced);
         return this.#files.begin(item);
       case "filenode":
       case "file":
       case "dead":
         return this.#files.take(item);
+      case "users":
+        this.#closeSessions(item, announced);
+        this.#files.finish(item);
+        return this.#users.begin(item);
+      case "user":
+        return this.#users.take(item);
+      case "rules":
+        return this.#users.addRules(item, this.#stringsOf(item));
       case "end":
         return this.#takeEnd(item, announced);
       default:
@@ -231,11 +249,8 @@ export class StateLoader {
   /** Takes an item of an open value. */
   #takeOfValue(item: SnapshotItem, value: ValueLoader): void {
     switch (item[0]) {
-      case "part": {
-        const strings: ByteString[] = [];
-        for (let at = 1; at < item.length; at++) strings.push(this.#longs.field(item, at));
-        return value.add(item, strings);
-      }
+      case "part":
+        return value.add(item, this.#stringsOf(item));
       case "close": {
         const { key, type, deadlineMs } = value;
         const isNew = this.#keyspace.restoreValue(key, type, value.finish(item), deadlineMs);
@@ -248,6 +263,13 @@ export class StateLoader {
     }
   }
 
+  /** All fields but the kind. */
+  #stringsOf(item: SnapshotItem): ByteString[] {
+    const strings: ByteString[] = [];
+    for (let at = 1; at < item.length; at++) strings.push(this.#longs.field(item, at));
+    return strings;
+  }
+
   #keyField(item: SnapshotItem, { keys }: Announced): string {
     if (this.#keyspace.storedSize >= keys) throw wrongItem(item, "there are too many");
     return textOf(this.#longs.field(item, 1));
@@ -258,7 +280,7 @@ export class StateLoader {
     if (item.length === 8) throw wrongItem(item, "half of its owner is missing");
     if (this.#keyspace.storedSize !== keys) throw wrongItem(item, "keys are missing");
     if (this.#sessions.storedSize >= sessions) throw wrongItem(item, "there are too many");
-    if (this.#files.hasBegun) throw wrongItem(item, "it stands after the files");
+    if (this.#hasLaterParts) throw wrongItem(item, "it stands after the files or the users");
     this.#closeSession(item);
     const { key, number } = sessionNumber(item, 1);
     if (number <= this.#sessionNumber || number > openedSessions) {
@@ -286,7 +308,7 @@ export class StateLoader {
 
   #takeReply(item: SnapshotItem): void {
     lengthOf(item, 3, 3);
-    if (this.#files.hasBegun) throw wrongItem(item, "it stands after the files");
+    if (this.#hasLaterParts) throw wrongItem(item, "it stands after the files or the users");
     const open = this.#session;
     if (open === null || open.session.replies.size >= open.replies) {
       throw wrongItem(item, "there are too many");
@@ -298,10 +320,15 @@ export class StateLoader {
     this.#sessions.restoreReply(session, serial, reply);
   }
 
+  get #hasLaterParts(): boolean {
+    return this.#files.hasBegun || this.#users.hasBegun;
+  }
+
   #takeEnd(item: SnapshotItem, announced: Announced): void {
     lengthOf(item, 1, 1);
     this.#closeSessions(item, announced);
     this.#files.finish(item);
+    this.#users.finish(item);
   }
 
   /** Everything before the files must be there. */

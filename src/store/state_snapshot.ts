@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { type ByteString, isByteString, partOf, writeByteString } from "../base/byte_string.ts";
+import { isByteString } from "../base/byte_string.ts";
 import { encodeReply } from "../resp/encode.ts";
 import type { FileIndex, FileView } from "./file_index.ts";
 import { encodeFiles } from "./file_snapshot.ts";
@@ -7,18 +7,10 @@ import type { Keyspace } from "./keyspace.ts";
 import type { KeyImage, KeyspaceView } from "./keyspace_view.ts";
 import type { OnceSessions, OnceSessionsView, SessionImage } from "./once_sessions.ts";
 import type { Settings } from "./settings.ts";
-import {
-  PART_BYTES,
-  PART_STRING_BYTES,
-  PIECE_LENGTH_MAX,
-  PIECE_MARK,
-  SHORT_LENGTH_MAX,
-  SNAPSHOT_FORMAT,
-} from "./snapshot_items.ts";
-import type { TypedValue } from "./values/value_type.ts";
-
-/** The JSON of an item, or a chunk that is a piece of a long string. */
-type Item = string | Uint8Array;
+import { SHORT_LENGTH_MAX, SNAPSHOT_FORMAT } from "./snapshot_items.ts";
+import { type EncodedItem, encodeField, encodeLong, encodeParts } from "./snapshot_strings.ts";
+import { encodeUsers } from "./user_snapshot.ts";
+import { Users, type UsersView } from "./users.ts";
 
 /**
  * Encodes the state as it was when the snapshot was created, in chunks, while writes go on changing
@@ -32,21 +24,24 @@ export class StateSnapshot {
   readonly #keyspaceView: KeyspaceView;
   readonly #sessionsView: OnceSessionsView;
   readonly #files: FileView;
-  readonly #items: Generator<Item, void>;
+  readonly #users: UsersView;
+  readonly #items: Generator<EncodedItem, void>;
   /** An item that did not fit into the last chunk. */
-  #item: Item | null = null;
+  #item: EncodedItem | null = null;
 
   constructor(
     keyspace: Keyspace,
     sessions: OnceSessions,
     { memoryBytesMax }: Settings,
     files: FileIndex,
+    users: Users = new Users(),
   ) {
     this.#keyspace = keyspace;
     this.#sessions = sessions;
     this.#keyspaceView = keyspace.beginView();
     this.#sessionsView = sessions.beginView();
     this.#files = files.view();
+    this.#users = users.view();
     this.keys = this.#keyspaceView.size;
     const { timeMs, expiredCount } = keyspace;
     const state = [timeMs, this.keys, expiredCount, this.#sessionsView.size, sessions.openedCount];
@@ -90,7 +85,7 @@ export class StateSnapshot {
     this.#sessions.endView(this.#sessionsView);
   }
 
-  *#itemsOf(state: readonly number[]): Generator<Item, void> {
+  *#itemsOf(state: readonly number[]): Generator<EncodedItem, void> {
     yield JSON.stringify(["state", SNAPSHOT_FORMAT, ...state]);
     for (let key = this.#keyspaceView.read(); key !== null; key = this.#keyspaceView.read()) {
       yield* encodeKey(key);
@@ -103,11 +98,12 @@ export class StateSnapshot {
       yield* encodeSession(session);
     }
     yield* encodeFiles(this.#files);
+    yield* encodeUsers(this.#users);
     yield '["end"]';
   }
 }
 
-function* encodeKey({ key, value, deadlineMs }: KeyImage): Generator<Item, void> {
+function* encodeKey({ key, value, deadlineMs }: KeyImage): Generator<EncodedItem, void> {
   if (key.length > SHORT_LENGTH_MAX) yield* encodeLong(key);
   const deadline = deadlineMs === null
     ? ""
@@ -119,39 +115,12 @@ function* encodeKey({ key, value, deadlineMs }: KeyImage): Generator<Item, void>
     yield `["key",${encodeField(key)},${encodeField(value)}${deadline}]`;
   } else {
     yield `["open",${encodeField(key)},"${value.type.name}"${deadline}]`;
-    const entries = yield* encodeParts(value);
+    const entries = yield* encodeParts("part", value.type.encode(value));
     yield `["close",${entries}]`;
   }
 }
 
-/** Encodes the entries of a value in parts. Returns the number of entries. */
-function* encodeParts(value: TypedValue): Generator<Item, number> {
-  let entries = 0;
-  let part = "";
-  let bytes = 0;
-  for (const entry of value.type.encode(value)) {
-    let entryBytes = 0;
-    for (const { length } of entry) {
-      // An entry with a long string has a part of its own.
-      entryBytes += PART_STRING_BYTES + (length > SHORT_LENGTH_MAX ? PART_BYTES : length);
-    }
-    if (bytes > 0 && bytes + entryBytes > PART_BYTES) {
-      yield `["part"${part}]`;
-      part = "";
-      bytes = 0;
-    }
-    for (const text of entry) {
-      if (text.length > SHORT_LENGTH_MAX) yield* encodeLong(text);
-      part += "," + encodeField(text);
-    }
-    bytes += entryBytes;
-    entries++;
-  }
-  if (bytes > 0) yield `["part"${part}]`;
-  return entries;
-}
-
-function* encodeSession(session: SessionImage): Generator<Item, void> {
+function* encodeSession(session: SessionImage): Generator<EncodedItem, void> {
   const { key, ttlMs, deadlineMs, floor, highest, owner, replies } = session;
   const item = ["session", key, ttlMs, deadlineMs, floor, highest, replies.length];
   if (owner.name !== "") item.push(owner.name, owner.isProxy ? 1 : 0);
@@ -161,20 +130,4 @@ function* encodeSession(session: SessionImage): Generator<Item, void> {
     if (text.length > SHORT_LENGTH_MAX) yield* encodeLong(text);
     yield `["reply",${serial},${encodeField(text)}]`;
   }
-}
-
-/** The JSON of a string, or 0 for a long one, which stands before the item. */
-function encodeField(text: ByteString): string {
-  return typeof text !== "string" || text.length > SHORT_LENGTH_MAX ? "0" : JSON.stringify(text);
-}
-
-function* encodeLong(text: ByteString): Generator<Item, void> {
-  for (let from = 0; from < text.length; from += PIECE_LENGTH_MAX) {
-    const piece = partOf(text, from, Math.min(text.length, from + PIECE_LENGTH_MAX));
-    const chunk = new Uint8Array(1 + piece.length);
-    chunk[0] = PIECE_MARK;
-    writeByteString(chunk, 1, piece);
-    yield chunk;
-  }
-  yield `["long",${text.length}]`;
 }

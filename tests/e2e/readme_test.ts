@@ -33,6 +33,7 @@ async function typeReadme(t: Deno.TestContext): Promise<void> {
     });
     await t.step("without redis-cli", () => withoutRedisCli(typist));
     await t.step("make it fail on purpose", () => failOnPurpose(typist, again));
+    await t.step("users and rights", () => usersAndRights(typist));
     await t.step("Ctrl-C in both terminals ends everything", async () => {
       await again.interrupt();
       await again.line(
@@ -156,6 +157,29 @@ async function withoutRedisCli(typist: Typist): Promise<void> {
     assertWorks(typed, command);
     assertMatch(typed.stdout, outputs.get(command) ?? /^$/, command);
   }
+}
+
+/** Ends with a cluster that is as open as before. */
+async function usersAndRights(typist: Typist): Promise<void> {
+  const outputs: readonly RegExp[] = [
+    /^$/,
+    /^root is added\nThe user default still needs no password\./,
+    /^OK\n$/,
+    /^$/,
+    /^app is added\n$/,
+    /^user +state +rules\napp +on +\(password\) ~app:\* resetchannels -@all \+@read \+@write\n/,
+    /^OK\n$/,
+  ];
+  const commands = readmeCommands(readmeSection("Users and rights"));
+  assertEquals(commands.length, outputs.length);
+  for (const [at, { command }] of commands.entries()) {
+    const typed = await typist.type(command);
+    assertWorks(typed, command);
+    assertMatch(typed.stdout, outputs[at] ?? /^$/, command);
+  }
+  const who = "--user root --password-file root.password";
+  assertEquals((await typist.type("regent cli GET app:1")).code, 1);
+  assertWorks(await typist.type(`regent cli ${who} ACL SETUSER default on nopass`), "open again");
 }
 
 /** The transcript, command by command, with the outputs that it shows. */

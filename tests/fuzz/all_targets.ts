@@ -1,4 +1,5 @@
 import type { FuzzTarget } from "./fuzz_target.ts";
+import { acl } from "./targets/acl.ts";
 import { commands } from "./targets/commands.ts";
 import { entries } from "./targets/entries.ts";
 import { fileHeaders } from "./targets/file_headers.ts";
@@ -22,6 +23,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   frames,
   records,
   glob,
+  acl,
   fileHeaders,
   commands,
   snapshots,

@@ -1,3 +1,4 @@
+import { accessMutants } from "./lists/access_mutants.ts";
 import { answerMutants } from "./lists/answer_mutants.ts";
 import { blobMutants } from "./lists/blob_mutants.ts";
 import { catchUpMutants } from "./lists/catch_up_mutants.ts";
@@ -23,6 +24,7 @@ import { ringMutants } from "./lists/ring_mutants.ts";
 import { seamClientMutants } from "./lists/seam_client_mutants.ts";
 import { seamConsensusMutants } from "./lists/seam_consensus_mutants.ts";
 import { seamStateMutants } from "./lists/seam_state_mutants.ts";
+import { securityMutants } from "./lists/security_mutants.ts";
 import { sessionMutants } from "./lists/session_mutants.ts";
 import { sliceMutants } from "./lists/slice_mutants.ts";
 import { snapshotMutants } from "./lists/snapshot_mutants.ts";
@@ -54,6 +56,8 @@ export const allMutants: readonly Mutant[] = [
   ...peerMutants,
   ...versionMutants,
   ...commandMutants,
+  ...securityMutants,
+  ...accessMutants,
   ...valueMutants,
   ...sliceMutants,
   ...wireMutants,

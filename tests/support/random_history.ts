@@ -1,6 +1,7 @@
 import { type Random, randomInteger } from "../../src/base/random.ts";
 import type { StateMachine } from "../../src/commands/state_machine.ts";
 import { checkRequest } from "../../src/commands/table.ts";
+import { USER_RULES, userRulesRequest } from "../../src/commands/user_writes.ts";
 import { encodeReply } from "../../src/resp/encode.ts";
 import type { Reply } from "../../src/resp/reply.ts";
 import { CommandGenerator } from "../differential/command_generator.ts";
@@ -39,12 +40,20 @@ export class RandomHistory {
     if (!this.#sessions.includes(id)) this.#sessions.push(id);
   }
 
+  #userRules(): readonly string[] {
+    const one = (texts: readonly string[]) =>
+      texts[randomInteger(this.#random, texts.length)] ?? "";
+    const rules = ["on", "off", "reset", "~k\xff*", "(%R~a +get)", "+@read", "-get", "nopass"];
+    return userRulesRequest(one(["default", "u", "\xff"]), [one(rules), one(rules)]);
+  }
+
   #request(): readonly string[] {
     const random = this.#random;
     const chance = random();
     const session = this.#sessions[randomInteger(random, this.#sessions.length)] ?? "";
     if (chance < 0.03) return ["SESSION", "OPEN", String(1 + randomInteger(random, 2000))];
     if (chance < 0.04) return ["SESSION", "CLOSE", session];
+    if (chance < 0.06) return this.#userRules();
     if (chance < 0.4) {
       const serial = 1 + randomInteger(random, random() < 0.1 ? 9000 : 40);
       const acked = randomInteger(random, serial);
@@ -82,5 +91,8 @@ function run(
   nowMs: number,
   random: Random,
 ): Reply {
-  return replyOf(() => machine.execute(checkRequest(args), args, nowMs, random));
+  return replyOf(() => {
+    const command = args[0] === "USER-RULES" ? USER_RULES : checkRequest(args);
+    return machine.execute(command, args, nowMs, random);
+  });
 }

@@ -63,6 +63,7 @@ export class ClientConnection {
       if (answer instanceof ErrorReply) throw new ConnectionLost(answer.text);
     } catch (error) {
       this.close();
+      if (error instanceof UserError) throw error;
       const reason = reachReason(messageOf(error));
       throw new UserError(`Cannot connect to ${this.name}: ${reason}`, { cause: error });
     }

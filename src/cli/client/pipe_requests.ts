@@ -4,6 +4,7 @@ import type { Connect, Socket } from "../../platform/sockets.ts";
 import { encodeReply, encodeRequest } from "../../resp/encode.ts";
 import { ReplyScanner } from "../../resp/reply_scanner.ts";
 import { connect as connectAsSet } from "../connect.ts";
+import { logInRequest } from "../resp_client.ts";
 import { reachReason } from "./client_connection.ts";
 
 const LF = 0x0a;
@@ -51,6 +52,8 @@ class RequestPipe {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isWaitingForServer = true;
   #isAllSent = false;
+  /** Whether the next reply is that to the log-in. */
+  #isLoggingIn = false;
   #hasEnded = false;
   #errors = 0;
   #replies = 0;
@@ -81,6 +84,11 @@ class RequestPipe {
       void this.#opened.promise.then(resolve);
       void this.#ended.then(() => resolve());
     });
+    const logIn = logInRequest();
+    if (logIn !== null) {
+      this.#isLoggingIn = true;
+      await this.#write(latin1Bytes(encodeRequest(logIn)));
+    }
     this.#watch(false);
     let last: number | undefined = LF;
     for await (const chunk of input) {
@@ -127,6 +135,11 @@ class RequestPipe {
   #take(reply: string): void {
     const type = reply.charAt(0);
     if (type === PUSH_TYPE) return;
+    if (this.#isLoggingIn) {
+      this.#isLoggingIn = false;
+      if (type === "-") this.#finish(`cannot log in: ${reply.slice(1, -2)}`);
+      return;
+    }
     if (this.#isAllSent && reply === encodeReply(this.#end, 2)) return this.#finish(null);
     this.#replies++;
     if (!ERROR_TYPES.includes(type)) return;

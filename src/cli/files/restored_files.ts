@@ -40,6 +40,7 @@ export function* chunksOfState(state: LoadedState): Generator<Uint8Array> {
     state.sessions,
     state.settings,
     state.files,
+    state.users,
   );
   try {
     for (;;) {

@@ -9,6 +9,7 @@ import { Keyspace } from "../../store/keyspace.ts";
 import { OnceSessions } from "../../store/once_sessions.ts";
 import { Settings } from "../../store/settings.ts";
 import { StateLoader } from "../../store/state_loader.ts";
+import { Users } from "../../store/users.ts";
 import { chunksOfState, forgetNodes, restoreContents } from "./restored_files.ts";
 
 const REAL = { permissions: { read: true, write: true, sys: ["statfs"] } };
@@ -53,6 +54,7 @@ Deno.test("a restored cluster knows the files, and none of the old nodes", () =>
     keyspace: new Keyspace(),
     sessions: new OnceSessions(),
     settings: new Settings(),
+    users: new Users(),
   };
   const loader = new StateLoader();
   for (const chunk of chunksOfState({ ...state, files })) loader.push(chunk);

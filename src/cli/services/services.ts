@@ -66,6 +66,8 @@ export interface ServiceOptions {
   readonly tls: TlsSettings | null;
   /** The faults of the node, if it obeys any. @default none */
   readonly faults?: FaultsSource | null;
+  /** The secret of the cluster; `null` if this process has none. */
+  readonly secret: string | null;
   readonly logger: Logger;
 }
 
@@ -97,8 +99,8 @@ export async function startServices(
   { httpPort, httpConnectionsMax }: Values<typeof httpFlags>,
   options: ServiceOptions,
 ): Promise<ServicesHandle | null> {
-  const { name, address, seeds, bulkBytesMax, descriptors, copies, storage, logger } = options;
-  const { faults = null } = options;
+  const { name, address, seeds, bulkBytesMax, descriptors, copies, logger } = options;
+  const { storage, secret, faults = null } = options;
   const { connectionsMax } = descriptors;
   if (httpPort === "off" && storage === null) return null;
   const port = httpPort === "auto" ? address.port + HTTP_PORT_OFFSET : httpPort;
@@ -118,6 +120,7 @@ export async function startServices(
       copies,
       storage,
       descriptors,
+      secret,
       suspicion: sharedSuspicion(),
       tls: options.tls,
       obeysFaults: faults !== null,

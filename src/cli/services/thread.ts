@@ -1,4 +1,5 @@
 // Runs in a thread of its own: what this module imports has no state in common with the main thread.
+import type { ClusterSecret } from "../../access/peer_proof.ts";
 import { formatAddress, isLoopback } from "../../base/address.ts";
 import { UserError } from "../../base/errors.ts";
 import { type Logger, silentLogger } from "../../base/logger.ts";
@@ -16,7 +17,8 @@ import { serveInThread, type ThreadService } from "../../platform/service_thread
 import { ProxyCore } from "../../proxy/proxy.ts";
 import { ErrorReply, type Reply } from "../../resp/reply.ts";
 import { PAGE } from "../../web/page.ts";
-import { ConnectionLost, RespClient } from "../resp_client.ts";
+import { secretOf } from "../cluster_secret.ts";
+import { ConnectionLost, RespClient, useCredentials } from "../resp_client.ts";
 import { clusterStatus } from "../status.ts";
 import { type Links, openLinks, type TlsSettings } from "../tls.ts";
 import type { ServiceDescriptors } from "./descriptors.ts";
@@ -38,6 +40,8 @@ export interface ThreadOptions {
   /** `null` for a proxy, which holds no contents. */
   readonly storage: FilesStorageOptions | null;
   readonly descriptors: ServiceDescriptors;
+  /** The secret of the cluster, by which this thread proves itself; `null` if it has none. */
+  readonly secret: string | null;
   /** @see shareSuspicion */
   readonly suspicion: SharedArrayBuffer;
   /** `null` without TLS. */
@@ -60,6 +64,8 @@ serveInThread(start);
 /** Builds the parts from the bottom up, and starts them. */
 async function start(options: ThreadOptions): Promise<ThreadService<null>> {
   const { name, clientAddress, seeds, http, copies, storage, descriptors } = options;
+  const secret = secretOf(options.secret);
+  useCredentials({ secret, user: null });
   runInBackground(); // heartbeats and Redis clients come first
   shareSuspicion(options.suspicion);
   const logger = stderrLogger(name);
@@ -74,7 +80,7 @@ async function start(options: ThreadOptions): Promise<ThreadService<null>> {
       cutOff.isIsolated(nodeAt(core, remote)),
     watch: (changed) => cutOff.watch(changed),
   });
-  const routing = () => core ??= startRouting(seeds, network, logger);
+  const routing = () => core ??= startRouting(seeds, { network, secret, logger });
   const store = new StoreClient(() => routing().router, systemClock);
   const filesHandle = await startFiles({
     clientAddress,
@@ -174,9 +180,17 @@ function shared<T>(look: () => Promise<T>): () => Promise<T> {
  */
 const CALM_WATCH = { watchIntervalMs: 250, silenceMsMax: 1_000 };
 
-function startRouting(seeds: readonly Address[], network: Network, logger: Logger): ProxyCore {
+function startRouting(
+  seeds: readonly Address[],
+  { network, secret, logger }: {
+    readonly network: Network;
+    readonly secret: ClusterSecret | null;
+    readonly logger: Logger;
+  },
+): ProxyCore {
   const core = new ProxyCore({
     seeds,
+    secret,
     network,
     clock: systemClock,
     random: Math.random,

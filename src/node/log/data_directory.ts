@@ -26,7 +26,11 @@ export const INSTALLING_NAME = "installing";
 export const FILES_NAME = "files";
 /** Prefix of the names under which a recovery keeps the old content. */
 export const KEPT_PREFIX = "before-recovery-";
+/** The secret of the cluster, which an operator or `regent cluster` has put there. */
+export const SECRET_NAME = "cluster-secret";
+
 const OUR_NAMES: readonly string[] = [
+  SECRET_NAME,
   LOCK_NAME,
   IDENTITY_PATH,
   NEW_IDENTITY_PATH,

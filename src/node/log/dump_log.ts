@@ -1,5 +1,5 @@
 import { formatAddress } from "../../base/address.ts";
-import { textOf } from "../../base/byte_string.ts";
+import { type Arguments, textOf } from "../../base/byte_string.ts";
 import { messageOf, UserError } from "../../base/errors.ts";
 import type { Disk } from "../../platform/disk.ts";
 import type { ClusterConfiguration } from "../members/configuration.ts";
@@ -94,9 +94,15 @@ function entryLine(payload: Uint8Array, lastIndex: number, full: boolean): strin
     return `${head} ${timeText(data.timeMs)} state machine version ${data.machineVersion}`;
   }
   const commands = data.commands.map((command) =>
-    command.map((argument) => quote(textOf(argument), full)).join(" ")
+    command.map((argument) => quote(withoutHash(command, textOf(argument)), full)).join(" ")
   );
   return `${head} ${timeText(data.timeMs)} ${commands.join("; ") || "time only"}`;
+}
+
+/** A rule of a user without the hash of its password, which is of no use to who reads a log. */
+function withoutHash([name]: Arguments, argument: string): string {
+  if (name !== "USER-RULES") return argument;
+  return argument.replace(/^([#!]scrypt\$[0-9]+\$[0-9]+\$[0-9]+\$).*/s, "$1***");
 }
 
 function configurationText({ members, removed }: ClusterConfiguration): string {

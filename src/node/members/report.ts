@@ -153,6 +153,7 @@ export class StateObservers {
   #reported: WatchedState & { readonly isCatchingUp: boolean } | null = null;
   #reportedVersion = 0;
   #reportedMemoryBytesMax = 0;
+  #reportedUsersVersion = 0;
 
   add(changed: () => void): Cancel {
     this.#observers.add(changed);
@@ -165,17 +166,20 @@ export class StateObservers {
     isCatchingUp: boolean,
     addressesVersion: number,
     memoryBytesMax: number,
+    usersVersion: number,
   ): void {
     if (this.#observers.size === 0) return;
     const last = this.#reported;
     const isSame = last !== null && addressesVersion === this.#reportedVersion &&
       memoryBytesMax === this.#reportedMemoryBytesMax &&
+      usersVersion === this.#reportedUsersVersion &&
       isCatchingUp === last.isCatchingUp && isEqual(now, last);
     if (isSame) return;
     const { role, term, leaderId, servesReads } = now;
     this.#reported = { role, term, leaderId, servesReads, isCatchingUp };
     this.#reportedVersion = addressesVersion;
     this.#reportedMemoryBytesMax = memoryBytesMax;
+    this.#reportedUsersVersion = usersVersion;
     for (const changed of this.#observers) changed();
   }
 }

@@ -9,7 +9,7 @@ import {
 } from "../../base/bytes.ts";
 import { messageOf } from "../../base/errors.ts";
 import { includesVersion, type VersionRange } from "../../base/version_range.ts";
-import { findRow } from "../../commands/table.ts";
+import { findLoggedRow } from "../../commands/table.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { decodeEntry, encodeEntry, type LogEntry } from "../log/entry.ts";
 import { configurationFields, parseConfiguration } from "../members/configuration.ts";
@@ -374,7 +374,8 @@ export class MessageDecoder {
       }
       lastTerm = entry.term;
       if (
-        entry.data !== null && !entry.data.commands.every((args) => findRow(args)?.kind === "write")
+        entry.data !== null &&
+        !entry.data.commands.every((args) => findLoggedRow(args)?.kind === "write")
       ) {
         throw new ProtocolError(`entry ${entry.index} holds a command that is not a known write`);
       }

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
+import { matchesGlob } from "../../../src/base/glob.ts";
 import { type Random, randomInteger } from "../../../src/base/random.ts";
-import { matchesGlob } from "../../../src/commands/glob.ts";
 import type { FuzzTarget } from "../fuzz_target.ts";
 
 /** Separates the pattern from the text. */

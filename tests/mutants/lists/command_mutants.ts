@@ -76,14 +76,14 @@ export const commandMutants: readonly Mutant[] = [
   {
     name: "glob-exponential",
     bug: "a glob pattern takes exponential time",
-    file: "src/commands/glob.ts",
+    file: "src/base/glob.ts",
     find: "this.#retryAt = this.#at;",
     replace: `for (let from = this.#index; from < text.length; from++) {
           const rest = new GlobMatch(parts.slice(this.#at), text.slice(from));
           if (rest.run(Infinity) === true) return true;
         }
         this.#retryAt = this.#at;`,
-    killers: ["src/commands/glob_test.ts"],
+    killers: ["src/base/glob_test.ts"],
   },
   {
     name: "chance-in-a-write",

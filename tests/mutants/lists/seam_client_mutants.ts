@@ -202,7 +202,7 @@ export const seamClientMutants: readonly Mutant[] = [
   {
     name: "seam-reset-keeps-the-reply-mode",
     bug: "a client sends CLIENT REPLY OFF and then RESET: its replies stay off",
-    file: "src/server/connection.ts",
+    file: "src/server/client_fields.ts",
     find: `    this.replyMode = "on";
     this.isInRefusedTransaction = false;`,
     replace: "    this.isInRefusedTransaction = false;",

@@ -1,5 +1,3 @@
-import { CommandError } from "./command_error.ts";
-
 const STAR = 0x2a;
 const QUESTION = 0x3f;
 const OPEN = 0x5b;
@@ -12,9 +10,6 @@ const BYTES = 256;
 
 /** Maximum length of a pattern in bytes: it is parsed and compared on the event loop. */
 export const PATTERN_BYTES_MAX = 16 * 1024;
-export const PATTERN_TOO_LONG: CommandError = new CommandError(
-  `ERR the pattern is too long, more than ${PATTERN_BYTES_MAX} bytes`,
-);
 
 /** The part of a pattern that one character is compared with. Consecutive stars are one part. */
 type Part = typeof ANY_TEXT | typeof ANY_CHARACTER | number | CharacterClass;
