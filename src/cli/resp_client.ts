@@ -14,6 +14,8 @@ export interface RespClientOptions {
   readonly timeoutMs?: number;
   /** @default pushes are dropped */
   readonly onPush?: (push: PushReply) => void;
+  /** Whether this process does not make itself known. @default false */
+  readonly isAnonymous?: boolean;
   readonly limits?: ReplyLimits;
   /** How the connection is made. @default as `setConnect` says */
   readonly connect?: Connect;
@@ -86,6 +88,7 @@ export class RespClient {
    */
   static async connect(address: Address, options: RespClientOptions = {}): Promise<RespClient> {
     const client = await RespClient.#open(address, options);
+    if (options.isAnonymous === true) return client;
     try {
       await client.#prove();
       await client.#logIn(address);

@@ -94,6 +94,9 @@ Deno.test("a user who did not change stays the same object, so that log-ins are 
   assertEquals(users.source?.find("ada") === before, true);
   users.note(3);
   answer(3, applyRules(null, "ada", ["off"]));
+  users.refresh(() => {});
+  answer(1, ADA);
+  assertEquals(users.source?.version, 3, "that node lags");
   assertEquals(users.source?.find("ada")?.isEnabled, false);
 });
 

@@ -106,7 +106,7 @@ Deno.test("files are checked by their names, and a list by its prefix", async ()
   await withClients(async (client) => {
     const admin = await client("admin");
     const ada = await client("ada");
-    await admin("ACL SETUSER ada on nopass +@file ~* %FR~music/* %FW~in/?");
+    await admin("ACL SETUSER ada on nopass +@file ~* %FR~music/* %FR~doc? %FW~in/?");
     await ada("AUTH ada x");
     const denied = "-NOPERM this user has no permissions to access one of the files";
     assertEquals(await ada("FILE STAT music/a"), "$-1");
@@ -116,7 +116,9 @@ Deno.test("files are checked by their names, and a list by its prefix", async ()
     assertEquals(await ada("FILE WHERE x"), `${denied} used as arguments`);
     assertMatch(await ada("FILE LIST PREFIX music/"), /^\*2/);
     assertMatch(await ada("FILE LIST PREFIX music/x COUNT 3"), /^\*2/);
-    for (const list of ["", " PREFIX musi", " PREFIX in/", " PREFIX music/ PREFIX ''"]) {
+    for (
+      const list of ["", " PREFIX musi", " PREFIX docs", " PREFIX in/", " PREFIX music/ PREFIX ''"]
+    ) {
       assertEquals(await ada(`FILE LIST${list}`), `${denied} used as arguments`, list);
     }
     assertEquals(await ada("FILE DRAIN n1"), `${NOPERM} 'file|drain' command`);
@@ -183,6 +185,7 @@ Deno.test("another process of the cluster proves itself, and may then do everyth
     assertEquals(handshake.next(decodeReply(`${await peer(proof)}\r\n`)), { kind: "done" });
     assertEquals(await peer("SET k v"), "+OK");
     assertEquals(await peer("ACL WHOAMI"), encodeReply("cluster peer", 2).trimEnd());
+    assertEquals(await peer(proof), "-WRONGPASS invalid proof of the cluster secret");
     const again = await client("again");
     assertEquals(await again(proof), "-WRONGPASS invalid proof of the cluster secret");
     await again("CLUSTER CHALLENGE");

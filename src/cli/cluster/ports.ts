@@ -29,13 +29,15 @@ export interface PortHolder {
 
 /** Identifies the listener: it asks a RESP server itself, and else the operating system. */
 export async function portHolder(address: Address): Promise<PortHolder> {
-  return await askServer(address) ?? await askSystem(address) ??
+  // A server of another cluster does not take this one's secret.
+  return await askServer(address, false) ?? await askServer(address, true) ??
+    await askSystem(address) ??
     { processId: null, nodeId: null, description: "another process" };
 }
 
-async function askServer(address: Address): Promise<PortHolder | null> {
+async function askServer(address: Address, isAnonymous: boolean): Promise<PortHolder | null> {
   try {
-    const client = await RespClient.connect(address);
+    const client = await RespClient.connect(address, { isAnonymous });
     try {
       const info = String(await client.request(["INFO"]));
       const field = (name: string) => new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1];

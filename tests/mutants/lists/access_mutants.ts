@@ -18,8 +18,8 @@ export const accessMutants: readonly Mutant[] = [
     name: "access-inner-request",
     bug: "the request inside ONCE is not checked",
     file: "src/commands/acl_request.ts",
-    find: "if (denial !== null || row.inner === undefined) return denial;",
-    replace: "if (denial !== null || row.inner !== null) return denial;",
+    find: "return denialOf(permission, innerRow, () => inner, findRow);",
+    replace: "return innerRow === row ? denialOf(permission, row, () => inner, findRow) : null;",
     killers: [AT_NODE, TABLE],
   },
   {
@@ -27,7 +27,7 @@ export const accessMutants: readonly Mutant[] = [
     bug: "only the first key of a request is checked",
     file: "src/commands/acl_request.ts",
     find: "for (let at = first; at <= end; at += step) {",
-    replace: "for (let at = first; at <= first; at += step) {",
+    replace: "for (let at = first; at <= Math.min(first, end); at += step) {",
     killers: [TABLE, AT_NODE],
   },
   {
@@ -67,7 +67,7 @@ export const accessMutants: readonly Mutant[] = [
     bug: "the connections of a deleted user go on",
     file: "src/server/connection_access.ts",
     find: "if (connection.account.isDeleted) connection.closeAfterReplies();",
-    replace: "",
+    replace: "if (connection.account.isUnlimited) connection.closeAfterReplies();",
     killers: [AT_NODE, AT_PROXY],
   },
   {
@@ -90,8 +90,8 @@ export const accessMutants: readonly Mutant[] = [
     name: "access-fast-for-nobody",
     bug: "a log-in as a user who does not exist takes no time",
     file: "src/access/log_ins.ts",
-    find: "    await this.#hash.hash(digest, decoy);\n",
-    replace: "",
+    find: "await this.#hash.hash(digest, decoy);",
+    replace: 'if (digest === "") await this.#hash.hash(digest, decoy);',
     killers: [LOG_INS],
   },
   {
@@ -173,7 +173,7 @@ export const accessMutants: readonly Mutant[] = [
     file: "src/proxy/proxy_frontend.ts",
     find:
       "const sink = CHANGES_USERS.has(command.name) ? this.#changesUsers(connection, reply) : reply;",
-    replace: "const sink = reply;",
+    replace: 'const sink = CHANGES_USERS.has("") ? this.#changesUsers(connection, reply) : reply;',
     killers: [AT_PROXY],
   },
   {
@@ -181,7 +181,7 @@ export const accessMutants: readonly Mutant[] = [
     bug: "users have no limit of memory",
     file: "src/commands/user_writes.ts",
     find: "if (growth > 0 && users.usedBytes + growth > USERS_BYTES_MAX) throw TOO_MANY_BYTES;",
-    replace: "",
+    replace: "if (growth < 0 && users.usedBytes + growth > USERS_BYTES_MAX) throw TOO_MANY_BYTES;",
     killers: [WRITES],
   },
   {
@@ -189,7 +189,7 @@ export const accessMutants: readonly Mutant[] = [
     bug: "a snapshot without the default user is taken",
     file: "src/store/user_snapshot.ts",
     find: "if (!this.#loaded.some(({ name }) => name === DEFAULT_USER_NAME)) {",
-    replace: "if (this.#loaded.length === 0) {",
+    replace: "if (!this.#loaded.some(({ name }) => name <= DEFAULT_USER_NAME)) {",
     killers: [SNAPSHOT],
   },
 ];

@@ -170,9 +170,11 @@ export const answerMutants: readonly Mutant[] = [
       "WAIT at a follower returns a number of replicas instead of an error that names the leader",
     file: "src/server/node_frontend.ts",
     find: `const refusal = this.#node.refusal(0);
-    if (refusal !== null)`,
+    if (refusal !== null) return reply.settle(refusal);
+    reply.waitUnbounded(`,
     replace: `const refusal = this.#node.refusal(0);
-    if (refusal !== null && replicas < 0)`,
+    if (refusal !== null && replicas < 0) return reply.settle(refusal);
+    reply.waitUnbounded(`,
     killers: ["src/server/node_frontend_test.ts"],
   },
   {

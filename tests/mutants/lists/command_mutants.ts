@@ -207,8 +207,9 @@ export const commandMutants: readonly Mutant[] = [
     name: "hello-by-half",
     bug: "HELLO with a wrong user sets the name all the same",
     file: "src/commands/connection_rows.ts",
-    find: 'name = args[at + 1] ?? "";',
-    replace: 'name = client.name = args[at + 1] ?? "";',
+    find: "if (options.user === null) {",
+    replace:
+      "if (options.clientName !== null) client.name = options.clientName;\n  if (options.user === null) {",
     killers: ["src/commands/connection_rows_test.ts"],
   },
   {

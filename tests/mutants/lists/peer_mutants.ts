@@ -70,8 +70,8 @@ export const peerMutants: readonly Mutant[] = [
     name: "foreign-write-replicated",
     bug: "an entry that contains a command that is not a write reaches the state machine",
     file: "src/node/peers/message_codec.ts",
-    find: `findRow(args)?.kind === "write"`,
-    replace: "findRow(args) !== null",
+    find: `findLoggedRow(args)?.kind === "write"`,
+    replace: "findLoggedRow(args) !== null",
     killers: [CODEC],
   },
   {

@@ -52,7 +52,7 @@ export const proxyBorderMutants: readonly Mutant[] = [
     name: "error-of-a-watched-node-ignored",
     bug: "nobody learns why a node that requires a password is not used",
     file: "src/proxy/watcher.ts",
-    find: `if (scanned.text.startsWith("-")) return this.#refuse(scanned.text.slice(1).trimEnd());`,
+    find: 'if (step.kind === "refused") this.#refuse(step.reason);',
     replace: "",
     killers: [RUDE],
   },

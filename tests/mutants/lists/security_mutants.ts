@@ -50,9 +50,8 @@ export const securityMutants: readonly Mutant[] = [
     name: "acl-first-key-only",
     bug: "only the first key of a request is checked",
     file: "src/security/permission.ts",
-    find: "return uses.findIndex(({ name, rights }) => !matcher.allows(name, rights, budget));",
-    replace:
-      "return uses.slice(0, 1).findIndex(({ name, rights }) => !matcher.allows(name, rights, budget));",
+    find: "return uses.findIndex(({ name, rights, isPrefix = false }) =>",
+    replace: "return uses.slice(0, 1).findIndex(({ name, rights, isPrefix = false }) =>",
     killers: [PERMISSION],
   },
   {
@@ -76,7 +75,7 @@ export const securityMutants: readonly Mutant[] = [
     bug: "a user without channels counts as one who may do everything",
     file: "src/security/permission.ts",
     find: "commands === null && keys.isAll && files.isAll && channels.isAll",
-    replace: "commands === null && keys.isAll && files.isAll",
+    replace: "commands === null && keys.isAll && files.isAll && channels !== null",
     killers: [PERMISSION],
   },
   {

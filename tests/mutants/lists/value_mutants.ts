@@ -1,7 +1,7 @@
 import type { Mutant } from "../mutant.ts";
 
 const KEYSPACE = "src/store/keyspace.ts";
-const SNAPSHOT = "src/store/state_snapshot.ts";
+const STRINGS = "src/store/snapshot_strings.ts";
 const VALUES = "src/store/typed_values_test.ts";
 const LOADER = "src/store/state_loader_test.ts";
 const COMMANDS = "src/commands/typed_values_test.ts";
@@ -133,15 +133,15 @@ export const valueMutants: readonly Mutant[] = [
   {
     name: "last-part-lost",
     bug: "a snapshot leaves out the entries that do not fill a part",
-    file: SNAPSHOT,
-    find: 'if (bytes > 0) yield `["part"${part}]`;',
-    replace: 'if (bytes > PART_BYTES / 2) yield `["part"${part}]`;',
+    file: STRINGS,
+    find: 'if (bytes > 0) yield `["${kind}"${part}]`;',
+    replace: 'if (bytes > PART_BYTES / 2) yield `["${kind}"${part}]`;',
     killers: [VALUES],
   },
   {
     name: "parts-without-bound",
     bug: "a snapshot tells a value of any size in one item, so that the event loop stands still",
-    file: SNAPSHOT,
+    file: STRINGS,
     find: "if (bytes > 0 && bytes + entryBytes > PART_BYTES) {",
     replace: "if (bytes > 0 && entryBytes > PART_BYTES) {",
     killers: [LOADER],

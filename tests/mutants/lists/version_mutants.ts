@@ -109,9 +109,9 @@ export const versionMutants: readonly Mutant[] = [
     name: "version-not-in-the-snapshot",
     bug: "a state from a snapshot keeps the old rules",
     file: "src/commands/state_machine.ts",
-    find: "    this.#context.files = files;\n    this.#setVersion(version);",
+    find: "    this.#context.users = users;\n    this.#setVersion(version);",
     replace:
-      "    this.#context.files = files;\n    this.#setVersion(Math.max(this.#version, version));",
+      "    this.#context.users = users;\n    this.#setVersion(Math.max(this.#version, version));",
     killers: [RULES],
   },
   {

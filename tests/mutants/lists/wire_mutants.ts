@@ -150,10 +150,9 @@ export const wireMutants: readonly Mutant[] = [
     name: "kill-beside-a-wrong-filter",
     bug: "CLIENT KILL ignores a filter that it does not understand",
     file: "src/commands/client_rows.ts",
-    find:
-      "filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));",
+    find: "filters.set(option.toUpperCase(), killFilter(server, option, value));",
     replace: `try {
-      filters.set(option.toUpperCase(), killFilter(option, value, server.clock.monotonicMs()));
+      filters.set(option.toUpperCase(), killFilter(server, option, value));
     } catch { /* left out */ }`,
     killers: ["src/server/client_commands_test.ts"],
   },
