@@ -58,6 +58,11 @@ export abstract class Dispatcher<Request> {
   /** Called after a local command, which may have changed the connection's protocol. */
   protected served(_connection: Connection): void {}
 
+  /** Ends what it has begun for later. */
+  stop(): void {
+    this.access.control.audit.stop();
+  }
+
   /** Drops the requests of a client that is gone. */
   protected forgetHeld(connection: Connection): void {
     this.#hold.forget(connection);
