@@ -60,8 +60,10 @@ const NEW_USERS: Pick<ProxyUsers, "source" | "refresh"> = {
   refresh: (done) => done(),
 };
 
-/** Commands that change users, so that the proxy needs a new copy. */
-const CHANGES_USERS: ReadonlySet<string> = new Set(["acl|setuser", DELETE_USERS]);
+/** Whether it changes users, so that the proxy needs a new copy. Most commands are in other groups. */
+function changesUsers({ group, name }: Command): boolean {
+  return group === "server" && (name === "acl|setuser" || name === DELETE_USERS);
+}
 
 /** Answers the clients of a proxy. Local commands run here, reads and writes go to the router. */
 export class ProxyFrontend extends Dispatcher<RequestText>
@@ -156,7 +158,7 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     }
     const { router } = this.#options;
     const sinceMs = this.pause.waitsSince(connection.lastReadMs);
-    const sink = CHANGES_USERS.has(command.name) ? this.#changesUsers(connection, reply) : reply;
+    const sink = changesUsers(command) ? this.#changesUsers(connection, reply) : reply;
     router.submit(this.#client(connection), command, forwarded, sink, sinceMs);
   }
 
