@@ -41,10 +41,10 @@ export class Account {
 }
 
 /** A connection that has sent no request. The first one decides whether it has to log in. */
-export const NEW_CLIENT: Account = new Account("", NOTHING);
+export const NEW_CLIENT: Account = new Account(DEFAULT_USER_NAME, NOTHING);
 
 /** A connection that has to log in, or could do nothing when its first request came. */
-export const NOBODY: Account = new Account("", NOTHING);
+export const NOBODY: Account = new Account(DEFAULT_USER_NAME, NOTHING);
 
 /**
  * Another process of the cluster, which has proved that it knows the cluster's secret. It has

@@ -438,6 +438,7 @@ async function startNode(
       faults?.stop();
       node.stop();
       listener.close();
+      frontend.stop();
       transport.stop();
       log.close();
       snapshots.close();

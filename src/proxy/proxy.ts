@@ -133,10 +133,12 @@ export interface ProxyOptions extends ProxyCoreOptions {
 export class Proxy {
   readonly core: ProxyCore;
   readonly listener: RespListener;
+  readonly #frontend: ProxyFrontend;
 
-  private constructor(core: ProxyCore, listener: RespListener) {
+  private constructor(core: ProxyCore, listener: RespListener, frontend: ProxyFrontend) {
     this.core = core;
     this.listener = listener;
+    this.#frontend = frontend;
   }
 
   /** @throws {UserError} when the address cannot be listened on */
@@ -171,7 +173,7 @@ export class Proxy {
     });
     listener = await listen({ ...options, handler: frontend, limits: clientLimits });
     core.start();
-    return new Proxy(core, listener);
+    return new Proxy(core, listener, frontend);
   }
 
   status(): ProxyStatus {
@@ -181,6 +183,7 @@ export class Proxy {
   /** Disconnects all clients, and closes the connections to the nodes. */
   stop(): void {
     this.listener.close();
+    this.#frontend.stop();
     this.core.stop();
   }
 }

@@ -9,7 +9,7 @@ import type { Command } from "../commands/command.ts";
 import { MAXMEMORY } from "../commands/config_set.ts";
 import type { Client, LocalServer } from "../commands/local.ts";
 import { SESSION_OPEN, sessionOpenOf } from "../commands/session_rows.ts";
-import { checkRequest, hasRightArity, lookup } from "../commands/table.ts";
+import { checkRequest, hasRightArity, lookup, lookupFullName } from "../commands/table.ts";
 import { DELETE_USERS } from "../commands/user_writes.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { ProcessFacts } from "../platform/process.ts";
@@ -60,8 +60,9 @@ const NEW_USERS: Pick<ProxyUsers, "source" | "refresh"> = {
   refresh: (done) => done(),
 };
 
-/** Commands that change users, so that the proxy needs a new copy. */
-const CHANGES_USERS: ReadonlySet<string> = new Set(["acl|setuser", DELETE_USERS]);
+/** The commands that change users, so that the proxy needs a new copy. */
+const SET_USER = lookupFullName("acl|setuser");
+const DELETE_USERS_ROW = lookupFullName(DELETE_USERS);
 
 /** Answers the clients of a proxy. Local commands run here, reads and writes go to the router. */
 export class ProxyFrontend extends Dispatcher<RequestText>
@@ -156,7 +157,8 @@ export class ProxyFrontend extends Dispatcher<RequestText>
     }
     const { router } = this.#options;
     const sinceMs = this.pause.waitsSince(connection.lastReadMs);
-    const sink = CHANGES_USERS.has(command.name) ? this.#changesUsers(connection, reply) : reply;
+    const isAboutUsers = command === SET_USER || command === DELETE_USERS_ROW;
+    const sink = isAboutUsers ? this.#changesUsers(connection, reply) : reply;
     router.submit(this.#client(connection), command, forwarded, sink, sinceMs);
   }
 

@@ -58,6 +58,11 @@ export abstract class Dispatcher<Request> {
   /** Called after a local command, which may have changed the connection's protocol. */
   protected served(_connection: Connection): void {}
 
+  /** Ends what it has begun for later. */
+  stop(): void {
+    this.access.control.audit.stop();
+  }
+
   /** Drops the requests of a client that is gone. */
   protected forgetHeld(connection: Connection): void {
     this.#hold.forget(connection);
@@ -81,17 +86,20 @@ export abstract class Dispatcher<Request> {
       const denial = this.#denialOf(connection, command, request);
       if (denial !== null) return reply.settle(denial);
     }
-    const isWrite = command.kind === "write";
+    const { kind } = command;
+    const isWrite = kind === "write";
     if (this.pause.isOn && this.#isHeld(connection, request, reply, isWrite)) return;
     if (connection.isInRefusedTransaction) {
       const refusal = refuseTransaction(connection, this.nameOf(request));
       if (refusal !== null) return reply.settle(refusal);
     }
     connection.lastCommand = command.name;
-    if (this.access.isAudited(command)) this.#audit(connection, command, request);
+    if ((kind === "local" || this.access.control.isInUse) && this.access.isAudited(command)) {
+      this.#audit(connection, command, request);
+    }
     try {
       if (
-        command.kind !== "local" || (command.isForLeader === true && this.local.ofLeader === null)
+        kind !== "local" || (command.isForLeader === true && this.local.ofLeader === null)
       ) {
         return this.submit(connection, command, request, reply);
       }

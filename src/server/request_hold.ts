@@ -23,16 +23,15 @@ interface Wait {
 export class RequestHold {
   readonly #waits = new Map<HeldConnection, Wait>();
 
-  /** Whether any connection's requests are held. */
-  get isAny(): boolean {
-    return this.#waits.size > 0;
-  }
+  /** Whether any connection's requests are held: read with each request, so that it is a field. */
+  isAny = false;
 
   /** Holds the requests of a connection that come from now on, until as many calls of `end`. */
   begin(connection: HeldConnection): void {
     const wait = this.#waits.get(connection);
     if (wait === undefined) this.#waits.set(connection, { reasons: 1, held: [] });
     else wait.reasons++;
+    this.isAny = true;
   }
 
   /** Holds the request if it has to wait. @returns whether it does */
@@ -47,7 +46,7 @@ export class RequestHold {
   end(connection: HeldConnection): void {
     const wait = this.#waits.get(connection);
     if (wait === undefined || --wait.reasons > 0) return;
-    this.#waits.delete(connection);
+    this.forget(connection);
     for (const [at, { reply, serve }] of wait.held.entries()) {
       if (connection.isClosed) return;
       if (connection.account.isDeleted) return drop(wait.held.slice(at));
@@ -64,6 +63,7 @@ export class RequestHold {
   /** Drops the held requests of a client that is gone: they are not executed. */
   forget(connection: HeldConnection): void {
     this.#waits.delete(connection);
+    this.isAny = this.#waits.size > 0;
   }
 }
 

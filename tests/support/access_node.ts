@@ -86,7 +86,7 @@ export async function withAccessNode<T>(
     return await test({ port: listener.address.port, machine, frontend, lines });
   } finally {
     clearInterval(timer);
-    frontend.access.control.audit.stop();
+    frontend.stop();
     listener.close();
     cluster.stop();
   }

@@ -72,8 +72,10 @@ export const sessions: FuzzTarget = {
   },
 };
 
-/** Commands that delay later replies, or end the connection. */
-const WAITS_OR_ENDS = new Set(["wait", "quit", "client", "shutdown", "reset"]);
+/** Commands that delay later replies, as a log-in does, or end the connection. */
+const WAITS_OR_ENDS = new Set(
+  ["wait", "quit", "client", "shutdown", "reset", "auth", "hello", "acl"],
+);
 
 function assertReplies(input: string, { received, isEnded }: FakeSocket): void {
   const scanner = new ReplyScanner();

@@ -171,9 +171,9 @@ export const accessMutants: readonly Mutant[] = [
     name: "access-proxy-forgets-users",
     bug: "a user who is made through a proxy cannot use it at once",
     file: "src/proxy/proxy_frontend.ts",
-    find:
-      "const sink = CHANGES_USERS.has(command.name) ? this.#changesUsers(connection, reply) : reply;",
-    replace: 'const sink = CHANGES_USERS.has("") ? this.#changesUsers(connection, reply) : reply;',
+    find: "const sink = isAboutUsers ? this.#changesUsers(connection, reply) : reply;",
+    replace:
+      "const sink = isAboutUsers && connection.isClosed ? this.#changesUsers(connection, reply) : reply;",
     killers: [AT_PROXY],
   },
   {
