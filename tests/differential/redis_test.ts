@@ -101,10 +101,16 @@ for (const protocol of [2, 3] satisfies Protocol[]) {
 }
 
 /**
- * FORGET also takes FORCE, and CONFIG SET is a write of the cluster. The others read the replicated
- * state, where Redis reads a process's own.
+ * FORGET also takes FORCE, and CONFIG SET and changes of users are writes of the cluster. The others
+ * read the replicated state, where Redis reads a process's own.
  */
 const OTHERWISE = [
+  "acl|deluser",
+  "acl|dryrun",
+  "acl|getuser",
+  "acl|list",
+  "acl|setuser",
+  "acl|users",
   "cluster|forget",
   "cluster|countkeysinslot",
   "cluster|getkeysinslot",
