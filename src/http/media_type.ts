@@ -29,7 +29,8 @@ export function typeToKeep(given: string | null, name: string): string {
 }
 
 /** What browsers show as it is, and do not execute. SVG and XML may contain scripts. */
-const SHOWN = /^(audio\/|video\/|image\/(?!svg|.*xml)|(text\/plain|application\/json)(\s*;|\s*$))/i;
+const SHOWN =
+  /^(?![^;]*(?:html|xml|script|svg|css))(audio\/|video\/|image\/|(text\/plain|application\/json)(\s*;|\s*$))/i;
 /** What a page may load as its own script, style or module, wherever it comes from. */
 const LOADED = /^\s*(?:[^;]*(?:java|ecma|live|j)script|text\/css|application\/wasm)/i;
 

@@ -13,6 +13,11 @@ export const CORPUS: readonly KeptCase[] = [
     input: "\x01\0\0\0\0\0\0\0\x3a\0\x20\0\0\0\0\0\0",
     was: "of a term that is no safe integer: an entry for the network and none for the log",
   },
+  {
+    target: "file-headers",
+    input: "image/+xmsvg",
+    was: "a picture of a kind that may be SVG, shown within the page's site",
+  },
   { target: "records", input: "null", was: "an exception instead of no record" },
   {
     target: "records",

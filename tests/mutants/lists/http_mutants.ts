@@ -178,8 +178,8 @@ export const httpMutants: readonly Mutant[] = [
     name: "http-svg-runs",
     bug: "an SVG that somebody uploaded runs its scripts as a page of this site",
     file: "src/http/media_type.ts",
-    find: "image\\/(?!svg|.*xml)",
-    replace: "image\\/",
+    find: "html|xml|script|svg|css",
+    replace: "html|script|css",
     killers: [FILE_HEADERS],
   },
   {
