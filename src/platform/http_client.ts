@@ -331,6 +331,8 @@ export class HttpCall {
     } finally {
       const isKept = isWhole && this.#isSent && head.fields.get("connection") !== "close";
       this.#isDone = true;
+      // Else the next request would need another connection, and this one would be closed.
+      if (isKept) await stream.writing;
       if (isKept) this.#release(stream);
       else stream.destroy();
     }

@@ -79,6 +79,14 @@ export class HttpStream {
       this.#writes === 0;
   }
 
+  /**
+   * Resolves when nothing is being written; `null` if nothing is. The answer to a request may be read
+   * before it is known that the request is written.
+   */
+  get writing(): Promise<void> | null {
+    return this.#writes === 0 ? null : this.#lastWrite;
+  }
+
   /** Why the connection was closed; `null` while it is not. */
   get error(): Error | null {
     return this.#error;
