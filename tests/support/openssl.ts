@@ -13,3 +13,6 @@ export async function openssl(...args: string[]): Promise<string> {
   if (code !== 0) throw new Error(`openssl ${args.join(" ")}: ${text(stdout)}${text(stderr)}`);
   return text(stdout);
 }
+
+/** Whether the command `openssl` is there. Without it, tests that need it are left out. */
+export const HAS_OPENSSL = await openssl("version").then(() => true, () => false);

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { freePorts } from "../../support/free_ports.ts";
+import { HAS_OPENSSL } from "../../support/openssl.ts";
 import { runTool } from "../../support/redis_tools.ts";
 import { RegentProcess, runRegent } from "../../support/regent_process.ts";
 import { withTemporaryDirectory } from "../../support/temporary_directory.ts";
@@ -178,7 +179,7 @@ Deno.test({
 
 Deno.test({
   name: "a node with another node's certificate does not start, and no client becomes a node",
-  ignore: !HAS_TLS,
+  ignore: !HAS_TLS || !HAS_OPENSSL,
   async fn() {
     await withCluster(async (cluster) => {
       const wrong = cluster.start("n1", "only", "n2");
